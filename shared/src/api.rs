@@ -1,0 +1,3 @@
+//! The API's bodies, a module for each version.
+
+pub mod v1;
