@@ -1,0 +1,94 @@
+//! A deployment is asked for: everything that can be known to be wrong is said at once (R11, R23, R29).
+
+use pilotage_shared::digest::Digest;
+use pilotage_shared::ids::{DeploymentId, Generation};
+use pilotage_shared::name::FleetName;
+use pilotage_shared::release::Release;
+
+use super::fleet::{can_keep_floors, find};
+use super::{Admitted, Answer};
+use crate::change::Change;
+use crate::input::What;
+use crate::rejected::Rejected;
+use crate::world::{Course, Deployment, Fleet, Note, Outcome, World};
+
+pub fn deploy(world: &World, note: Note, name: &FleetName, what: &What) -> Result<Admitted, Rejected> {
+    let fleet = find(world, name)?;
+    let release = match what {
+        What::Version(version) => {
+            let found = world.versions.get(&(fleet.spec.app.clone(), version.clone()));
+            let unknown = || Rejected::UnknownVersion { app: fleet.spec.app.clone(), version: version.clone() };
+            release_of(fleet, *found.ok_or_else(unknown)?)
+        }
+        What::Package(digest) => {
+            let package = world.packages.get(digest).ok_or(Rejected::UnknownPackage(*digest))?;
+            if package.app != fleet.spec.app {
+                let (found, wanted) = (package.app.clone(), fleet.spec.app.clone());
+                return Err(Rejected::OtherApp { digest: *digest, found, fleet: name.clone(), wanted });
+            }
+            release_of(fleet, *digest)
+        }
+        What::Restart => restarted(world, fleet)?,
+    };
+    usable(world, &release.package)?;
+    if world.members(name) == 0 {
+        return Err(Rejected::NoMembers { fleet: name.clone(), selector: fleet.spec.select.to_string() });
+    }
+    can_keep_floors(world, &fleet.spec, |_| None)?;
+
+    let id = DeploymentId { fleet: name.clone(), number: fleet.newest + 1 };
+    let mut changes = Vec::new();
+    if fleet.frozen.is_some() {
+        changes.push(Change::Thawed { fleet: name.clone() }); // R18: made while it is frozen
+    }
+    if let Some(old) = world.active(fleet) {
+        changes.push(Change::Ended {
+            id: old.id.clone(),
+            outcome: Outcome::Superseded,
+            because: None,
+            left_behind: Vec::new(),
+            hold: None,
+            at: note.at,
+        });
+    }
+    let deployment = Deployment {
+        id: id.clone(),
+        release,
+        over: fleet.settled,
+        base: Generation(world.counter.0 + 1),
+        started: note,
+        paused: None,
+        course: Course::Forward,
+        others_done: None,
+        stragglers_at: None,
+        stragglers_due: false,
+        forgiven: 0,
+        left_behind: Vec::new(),
+    };
+    changes.push(Change::Deployed { deployment });
+    Admitted::new(changes, Answer::Deployment(id))
+}
+
+/// What the fleet is settled on is not started again only because it is asked for again.
+fn release_of(fleet: &Fleet, package: Digest) -> Release {
+    fleet.settled.filter(|s| s.package == package).unwrap_or_else(|| Release::of(package))
+}
+
+/// The settled release with a restart count that none of the fleet's newest releases has.
+fn restarted(world: &World, fleet: &Fleet) -> Result<Release, Rejected> {
+    let settled = fleet.settled.ok_or_else(|| Rejected::NothingRuns(fleet.spec.name.clone()))?;
+    let newest = world.newest(fleet).map(|d| d.release).filter(|r| r.package == settled.package);
+    let restart = settled.restart.max(newest.map_or(0, |r| r.restart)) + 1;
+    Ok(Release { restart, ..settled })
+}
+
+fn usable(world: &World, digest: &Digest) -> Result<(), Rejected> {
+    let package = world.package_name(digest);
+    if world.blocked.packages.contains(digest) {
+        return Err(Rejected::PackageBlocked { package });
+    }
+    match world.packages.get(digest).and_then(|p| p.held.as_ref()) {
+        Some(hold) => Err(Rejected::PackageHeld { package, by: hold.by.clone(), why: hold.why.clone() }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,170 @@
+//! What is to happen next, and why what does not happen waits: both from one private `decide`.
+//!
+//! A decision about a fleet goes through its groups in this order: loans that are out are judged again (`loans`), failures
+//! are counted (`forward`), capacity is lent (`lend`), and the end is recognised (`finish`). `plan` applied to its own result
+//! is empty; planning the touched fleets gives what planning all would.
+
+mod budget;
+mod finish;
+mod forward;
+mod goal;
+mod lend;
+mod loans;
+
+use std::collections::BTreeSet;
+
+use pilotage_shared::ids::{DeploymentId, Generation};
+use pilotage_shared::name::FleetName;
+use pilotage_shared::time::Time;
+
+use crate::change::{Change, Touched};
+use crate::waiting::{Cause, Waiting};
+use crate::world::{Deployment, Due, Fleet, World, facts::Groups};
+pub(crate) use goal::{Goal, Mode};
+
+/// Changes of one round at most; the caller asks again until there are none.
+pub const ROUND: usize = 100;
+
+/// What is to be applied now, and when to ask again at the latest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Each is a unit of its own.
+    pub changes: Vec<Change>,
+    /// The next moment at which time becomes a change.
+    pub wake_at: Option<Time>,
+}
+
+/// Plans the first of these fleets that has something to do; due moments come before. Empty when nothing is to be done for
+/// any of them. O(groups of the fleets + changes).
+pub fn plan(world: &World, fleets: &BTreeSet<FleetName>, now: Time) -> Plan {
+    let wake_at = world.due.first().map(|(at, _)| *at);
+    let passed: Vec<Change> = world.due.iter().take_while(|(at, _)| *at <= now).take(ROUND).map(|(_, due)| passed(due)).collect();
+    if !passed.is_empty() {
+        return Plan { changes: passed, wake_at };
+    }
+    if let Some((app, host)) = world.strays.iter().find(|(app, host)| loans::stray_to_withdraw(world, app, host)) {
+        let generation = Generation(world.counter.0 + 1);
+        let withdrawn = Change::Withdrawn { host: host.clone(), app: app.clone(), generation };
+        return Plan { changes: vec![withdrawn], wake_at };
+    }
+    let changes = fleets.iter().map(|fleet| decide(world, fleet, now).changes).find(|c| !c.is_empty()).unwrap_or_default();
+    Plan { changes, wake_at }
+}
+
+/// Time becomes a change.
+fn passed(due: &Due) -> Change {
+    match due {
+        Due::Silence(host) => Change::Silent { host: host.clone() },
+        Due::Stragglers(id) => Change::StragglersDue { id: id.clone() },
+        Due::Startup => Change::StartupOver,
+    }
+}
+
+impl World {
+    /// Where a fleet is going now.
+    pub(crate) fn mode(&self, fleet: &Fleet) -> Mode {
+        Mode::of(self, fleet, self.newest(fleet))
+    }
+
+    /// Plans and applies until nothing is left to do, for what was touched; `each` sees every change after it was applied.
+    /// Gives the next moment to ask again.
+    pub fn settle(&mut self, mut fleets: BTreeSet<FleetName>, now: Time, mut each: impl FnMut(&Change, &Touched)) -> Option<Time> {
+        loop {
+            let plan = plan(self, &fleets, now);
+            if plan.changes.is_empty() {
+                return plan.wake_at;
+            }
+            for change in &plan.changes {
+                let touched = self.apply(change);
+                fleets.extend(touched.fleets.iter().cloned());
+                each(change, &touched);
+            }
+        }
+    }
+}
+
+/// Why a deployment does not move; empty when it is over or moves by itself at once.
+pub fn explain(world: &World, id: &DeploymentId, now: Time) -> Vec<Waiting> {
+    match world.fleets.get(&id.fleet) {
+        Some(fleet) if fleet.newest == id.number && fleet.active => decide(world, &id.fleet, now).waiting,
+        Some(_) | None => Vec::new(),
+    }
+}
+
+/// The same for a fleet, which may have members to catch up while no deployment is in course.
+pub fn explain_fleet(world: &World, fleet: &FleetName, now: Time) -> Vec<Waiting> {
+    decide(world, fleet, now).waiting
+}
+
+/// How many members have failed in the fleet's deployment on its way forward (R21).
+pub(crate) fn failed(world: &World, name: &FleetName) -> u32 {
+    let (Some(fleet), Some(groups)) = (world.fleets.get(name), world.groups.get(name)) else { return 0 };
+    let newest = world.newest(fleet);
+    let view = View { world, fleet, newest, mode: Mode::of(world, fleet, newest), groups, now: Time(0) };
+    match view.mode {
+        Mode::Forward { to, .. } => forward::count(&view, &to, fleet.newest),
+        Mode::Back { .. } | Mode::CatchUp { .. } | Mode::Rest | Mode::Frozen => 0,
+    }
+}
+
+#[derive(Debug, Default)]
+struct Decision {
+    changes: Vec<Change>,
+    waiting: Vec<Waiting>,
+}
+
+impl Decision {
+    fn one(change: Change) -> Self {
+        Self { changes: vec![change], waiting: Vec::new() }
+    }
+
+    fn wait(&mut self, cause: Cause) {
+        self.waiting.push(Waiting { cause, count: 0, hosts: Vec::new(), lifts_at: None });
+    }
+}
+
+/// What a decision about one fleet reads.
+struct View<'a> {
+    world: &'a World,
+    fleet: &'a Fleet,
+    newest: Option<&'a Deployment>,
+    mode: Mode,
+    groups: &'a Groups,
+    now: Time,
+}
+
+impl View<'_> {
+    /// The generation of the n-th change of this decision that needs one (R8).
+    fn generation(&self, decision: &Decision) -> Generation {
+        Generation(self.world.counter.0 + 1 + decision.changes.len() as u64)
+    }
+
+    fn count(&self, is: impl Fn(&crate::world::facts::Facts) -> bool) -> u32 {
+        self.groups.iter().filter(|(facts, _)| is(facts)).map(|(_, hosts)| hosts.len() as u32).sum()
+    }
+
+    fn members(&self) -> u32 {
+        self.count(|_| true)
+    }
+}
+
+fn decide(world: &World, name: &FleetName, now: Time) -> Decision {
+    let empty = Groups::new();
+    let Some(fleet) = world.fleets.get(name) else { return Decision::default() };
+    let newest = world.newest(fleet);
+    let mode = Mode::of(world, fleet, newest);
+    let view = View { world, fleet, newest, mode, groups: world.groups.get(name).unwrap_or(&empty), now };
+
+    let mut decision = loans::judge(&view);
+    if !decision.changes.is_empty() {
+        return decision;
+    }
+    if let Some(turn) = forward::turn(&view) {
+        return Decision::one(turn);
+    }
+    lend::lend(&view, &mut decision);
+    if decision.changes.is_empty() {
+        finish::finish(&view, &mut decision);
+    }
+    decision
+}

@@ -1,0 +1,100 @@
+//! The floor in every scope, and how many may be in change (R10, R11).
+
+use std::collections::BTreeMap;
+
+use pilotage_shared::name::{LabelKey, LabelValue};
+
+use super::{Mode, View};
+use crate::waiting::Cause;
+use crate::world::facts::{Counted, Facts};
+
+/// One scope: the fleet, or one value of a label with a floor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// All members, whatever their state (R11).
+    pub members: u32,
+    /// Heard, available, no run, no loan (R10).
+    pub counted: u32,
+    /// Must count.
+    pub floor: u32,
+}
+
+/// What may still be taken in this decision.
+pub struct Budget {
+    fleet: Scope,
+    labels: BTreeMap<(LabelKey, LabelValue), Scope>,
+    in_change: u32,
+    limit: Option<u32>,
+}
+
+impl Budget {
+    /// Counts the groups. O(groups · labels with a floor).
+    pub fn new(view: &View) -> Budget {
+        let spec = &view.fleet.spec;
+        let mut budget = Budget { fleet: Scope::default(), labels: BTreeMap::new(), in_change: 0, limit: None };
+        for (facts, hosts) in view.groups {
+            let n = hosts.len() as u32;
+            let counts = if facts.counts() { n } else { 0 };
+            budget.fleet.members += n;
+            budget.fleet.counted += counts;
+            for scope in &facts.scopes {
+                let scope = budget.labels.entry(scope.clone()).or_default();
+                scope.members += n;
+                scope.counted += counts;
+            }
+            if facts.in_change() {
+                budget.in_change += n;
+            }
+        }
+        budget.fleet.floor = spec.floor.round_up(budget.fleet.members);
+        for ((key, _), scope) in &mut budget.labels {
+            scope.floor = spec.floor_per.get(key).map_or(0, |floor| floor.round_up(scope.members));
+        }
+        budget.limit = match view.mode {
+            Mode::Back { .. } => None,
+            Mode::Forward { .. } | Mode::CatchUp { .. } | Mode::Rest | Mode::Frozen => {
+                spec.parallel.map(|p| p.round_down(budget.fleet.members).max(1))
+            }
+        };
+        budget
+    }
+
+    /// R10 for a member that holds no loan: a `down` host is free of the floor, but not of the batch.
+    pub fn take(&mut self, facts: &Facts) -> Result<(), Cause> {
+        if let Some(limit) = self.limit.filter(|limit| self.in_change >= *limit) {
+            return Err(Cause::Batch { limit });
+        }
+        if facts.standing != Counted::Down {
+            self.keeps(facts, u32::from(facts.counts()))?;
+        }
+        if facts.counts() {
+            self.fleet.counted -= 1;
+            for scope in &facts.scopes {
+                if let Some(scope) = self.labels.get_mut(scope) {
+                    scope.counted -= 1;
+                }
+            }
+        }
+        self.in_change += 1;
+        Ok(())
+    }
+
+    /// R15 for a member that holds an unused loan: it does not count itself.
+    pub fn still_keeps(&self, facts: &Facts) -> Result<(), Cause> {
+        self.keeps(facts, 0)
+    }
+
+    /// For each scope of the member: the others that count are enough.
+    fn keeps(&self, facts: &Facts, itself: u32) -> Result<(), Cause> {
+        let short = |name: String, s: &Scope| Cause::Floor { scope: name, counted: s.counted, floor: s.floor, members: s.members };
+        if self.fleet.counted < self.fleet.floor + itself {
+            return Err(short("fleet".into(), &self.fleet));
+        }
+        for (key, value) in &facts.scopes {
+            if let Some(scope) = self.labels.get(&(key.clone(), value.clone())).filter(|s| s.counted < s.floor + itself) {
+                return Err(short(format!("{key}={value}"), scope));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Is it over? Judged on statuses of the members of now, never on what was sent or lent (R25); and who is missing (R32).
+
+use std::collections::BTreeMap;
+
+use pilotage_shared::name::HostName;
+
+use super::goal::{Goal, may_hide_something};
+use super::{Decision, Mode, View, forward};
+use crate::change::Change;
+use crate::waiting::{Cause, NAMED, Waiting};
+use crate::world::Outcome;
+use crate::world::facts::{Bar, Counted, Facts};
+
+/// How one member stands to the end of the deployment.
+enum Place {
+    Done,
+    /// Not as it should be, and it may end so; named.
+    Exception { needs_hands: bool },
+    /// Something is still to happen, by itself.
+    Moving(Cause),
+    /// Wants capacity: `lend` has said what is missing, or pausing or unheard members have stopped it.
+    Wanting,
+    /// It does not move by itself; it may follow later when the policy allows.
+    Standing(Cause),
+}
+
+/// Ends the deployment, or says who is missing.
+pub fn finish(view: &View, decision: &mut Decision) {
+    match view.mode {
+        Mode::Frozen => return decision.wait(Cause::Frozen),
+        Mode::Rest => return,
+        Mode::Forward { .. } | Mode::Back { .. } | Mode::CatchUp { .. } => {}
+    }
+    let mut missing: BTreeMap<Cause, (u32, Vec<HostName>)> = BTreeMap::new();
+    let (mut left_behind, mut hands, mut moving, mut standing) = (Vec::new(), false, 0, 0);
+    for (facts, hosts) in view.groups {
+        let n = hosts.len() as u32;
+        let cause = match place(view, facts) {
+            Place::Done => continue,
+            Place::Exception { needs_hands } => {
+                hands |= needs_hands;
+                left_behind.extend(hosts.iter().take(NAMED).cloned());
+                continue;
+            }
+            Place::Wanting => {
+                moving += n;
+                continue;
+            }
+            Place::Moving(cause) => {
+                moving += n;
+                cause
+            }
+            Place::Standing(cause) => {
+                standing += n;
+                left_behind.extend(hosts.iter().take(NAMED).cloned());
+                cause
+            }
+        };
+        let (count, named) = missing.entry(cause).or_default();
+        *count += n;
+        named.extend(hosts.iter().take(NAMED).cloned());
+    }
+    left_behind.sort();
+    left_behind.truncate(NAMED);
+    let Some(deployment) = view.newest.filter(|_| view.fleet.active) else {
+        return decision.waiting.extend(waits(missing));
+    };
+    let id = deployment.id.clone();
+    let policy = view.fleet.spec.stragglers;
+    let few = policy.is_some_and(|p| standing <= p.at_most.round_down(view.members()));
+    let only_stragglers = moving == 0 && standing > 0 && few && decision.waiting.is_empty();
+    if view.members() == 0 {
+        decision.wait(Cause::NoMembers);
+    } else if moving == 0 && (standing == 0 || only_stragglers && deployment.stragglers_due) && decision.waiting.is_empty() {
+        let outcome = match view.mode {
+            Mode::Back { .. } if hands => Outcome::NeedsHands,
+            Mode::Back { .. } => Outcome::RolledBack,
+            Mode::Forward { .. } | Mode::CatchUp { .. } | Mode::Rest | Mode::Frozen => Outcome::Succeeded,
+        };
+        decision.changes.push(Change::Ended { id, outcome, because: None, left_behind, hold: None, at: view.now });
+        return;
+    } else if only_stragglers && deployment.others_done.is_none() {
+        let due = policy.map(|p| view.now + p.after);
+        decision.changes.push(Change::OthersDone { id, at: Some(view.now), due });
+        return;
+    } else if !only_stragglers && deployment.others_done.is_some() {
+        decision.changes.push(Change::OthersDone { id, at: None, due: None });
+        return;
+    }
+    if let Mode::Forward { to, paused } = view.mode {
+        if paused {
+            decision.wait(Cause::Paused);
+        }
+        if view.world.barred(&to.package) {
+            decision.wait(Cause::Held);
+        }
+    }
+    if let Some(at) = deployment.stragglers_at {
+        decision.waiting.push(Waiting { cause: Cause::Stragglers, count: standing, hosts: left_behind, lifts_at: Some(at) });
+    }
+    decision.waiting.extend(waits(missing));
+}
+
+fn waits(missing: BTreeMap<Cause, (u32, Vec<HostName>)>) -> impl Iterator<Item = Waiting> {
+    missing.into_iter().map(|(cause, (count, mut hosts))| {
+        hosts.sort();
+        hosts.truncate(NAMED);
+        Waiting { cause, count, hosts, lifts_at: None }
+    })
+}
+
+fn place(view: &View, facts: &Facts) -> Place {
+    let Some(to) = view.mode.to() else { return Place::Done };
+    // Whoever is not heard from cannot say that it is done (R25), but in a rollback what it last said is enough: health is not asked.
+    let silent = match facts.standing {
+        Counted::Unreachable => Some(Cause::Unreachable),
+        Counted::Unheard => Some(if view.world.startup_over { Cause::Unreachable } else { Cause::Unheard }),
+        Counted::Down | Counted::Unknown | Counted::Settling | Counted::Available => None,
+    };
+    let forward = matches!(view.mode, Mode::Forward { .. });
+    if facts.rests_on(&to) && !forward {
+        return Place::Done;
+    }
+    if let Some(cause) = silent {
+        return if cause == Cause::Unheard { Place::Moving(cause) } else { Place::Standing(cause) };
+    }
+    if let Some(loan) = &facts.loan {
+        return Place::Moving(match (facts.run, loan.withdrawn) {
+            (true, _) => Cause::InChange,
+            (false, true) => Cause::Withdrawing,
+            (false, false) => Cause::NotBegun,
+        });
+    }
+    if facts.run {
+        return Place::Moving(Cause::InChange);
+    }
+    if facts.has_refused(&to, view.fleet.newest) {
+        return Place::Exception { needs_hands: !forward };
+    }
+    match facts.bar {
+        Some(Bar::Pinned) => return Place::Exception { needs_hands: false },
+        Some(Bar::NeedsHands) if !forward => return Place::Exception { needs_hands: true },
+        Some(Bar::NeedsHands) => return Place::Standing(Cause::NeedsHands),
+        Some(Bar::Quarantined) => return Place::Standing(Cause::Quarantined),
+        Some(Bar::Maintenance) => return Place::Standing(Cause::Maintenance),
+        Some(Bar::Cordoned | Bar::Declines) | None => {}
+    }
+    if facts.rests_on(&to) {
+        return match facts.standing {
+            Counted::Available => Place::Done,
+            Counted::Settling => Place::Moving(Cause::Settling),
+            Counted::Unknown => Place::Standing(Cause::Unknown),
+            // Within tolerance, or the deployment would have turned (R21).
+            Counted::Down if forward::has_failed(facts, &to, view.fleet.newest) => Place::Exception { needs_hands: false },
+            Counted::Down => Place::Standing(Cause::Down),
+            Counted::Unreachable | Counted::Unheard => Place::Standing(Cause::Unreachable),
+        };
+    }
+    match (facts.bar, view.mode.goal(view.world, view.fleet.newest, facts)) {
+        (Some(Bar::Cordoned), _) => Place::Standing(Cause::Cordoned),
+        (Some(_), _) => Place::Standing(Cause::Declines),
+        // A package that may not be used now, or a member that a stopped deployment left alone (R24).
+        (None, Goal::Stay) if matches!(view.mode, Mode::CatchUp { .. }) => Place::Done,
+        (None, Goal::Stay) => Place::Standing(Cause::Held),
+        (None, Goal::Run(_)) if facts.staged != Some(to) => Place::Moving(Cause::Staging),
+        (None, Goal::Run(_)) if may_hide_something(view.fleet, facts) => Place::Standing(Cause::FirstInstall),
+        (None, Goal::Run(_)) if facts.told => Place::Wanting,
+        (None, Goal::Run(_)) => Place::Moving(Cause::Unheard),
+    }
+}

@@ -1,0 +1,94 @@
+//! Failures of a deployment that is on its way forward, and what they make of it (R20, R21, R23).
+
+use pilotage_shared::name::{HostName, Reason, Why};
+use pilotage_shared::principal::Principal;
+use pilotage_shared::fleet::OnFailure;
+use pilotage_shared::release::Release;
+
+use super::{Mode, View};
+use crate::change::Change;
+use crate::waiting::NAMED;
+use crate::world::facts::{Counted, Facts};
+use crate::world::{Because, Deployment, Hold, Note, Outcome};
+
+/// More failed than are tolerated: back, or stop, or pause.
+pub fn turn(view: &View) -> Option<Change> {
+    let Mode::Forward { to, paused } = view.mode else { return None };
+    let deployment = view.newest?;
+    let number = deployment.id.number;
+    let failed = count(view, &to, number);
+    let tolerated = view.fleet.spec.tolerate.round_down(view.members());
+    if failed.saturating_sub(deployment.forgiven) <= tolerated {
+        return None;
+    }
+    let because = Because::TooManyFailed { failed, tolerated, hosts: named(view, |f| has_failed(f, &to, number)) };
+    let id = deployment.id.clone();
+    match (view.fleet.spec.on_failure, view.fleet.settled) {
+        (OnFailure::Pause, _) if paused => None,
+        (OnFailure::Pause, _) => Some(Change::Paused { id, note: rule(view, "failure tolerance") }),
+        (OnFailure::Rollback, Some(settled)) if settled != to => {
+            let hold = hold(view, deployment, &settled);
+            Some(Change::Turned { id, to: settled, because, hold, at: view.now })
+        }
+        // Nothing to go back to (R20), or told to stop.
+        (OnFailure::Rollback | OnFailure::Stop, settled) => Some(Change::Ended {
+            id,
+            outcome: Outcome::Stopped,
+            because: Some(because),
+            left_behind: Vec::new(),
+            hold: settled.map_or_else(|| Some(held(view, deployment)), |s| hold(view, deployment, &s)),
+            at: view.now,
+        }),
+    }
+}
+
+/// R21. Refusals by hosts that were down before count only when no member was anything else.
+pub fn count(view: &View, to: &Release, number: u32) -> u32 {
+    let strict = view.count(|f| has_failed(f, to, number) && !was_down(f, to, number));
+    let better = view.count(|f| f.running.as_ref() == Some(to) && !has_failed(f, to, number));
+    if strict > 0 || better > 0 {
+        return strict;
+    }
+    let untried = view.count(|f| !has_failed(f, to, number) && f.standing != Counted::Down);
+    if untried > 0 { 0 } else { view.count(|f| was_down(f, to, number)) }
+}
+
+/// Refused in this deployment, or runs the target, at rest, and is down.
+pub fn has_failed(facts: &Facts, to: &Release, number: u32) -> bool {
+    facts.has_refused(to, number) || facts.running.as_ref() == Some(to) && !facts.run && facts.standing == Counted::Down
+}
+
+fn was_down(facts: &Facts, to: &Release, number: u32) -> bool {
+    facts.has_refused(to, number) && facts.refused.as_ref().is_some_and(|r| r.was_down)
+}
+
+/// The first members by name for which it is true.
+pub fn named(view: &View, is: impl Fn(&Facts) -> bool) -> Vec<HostName> {
+    let mut hosts: Vec<HostName> =
+        view.groups.iter().filter(|(f, _)| is(f)).flat_map(|(_, h)| h.iter().take(NAMED).cloned()).collect();
+    hosts.sort();
+    hosts.truncate(NAMED);
+    hosts
+}
+
+/// The hold of a package that failed (R23); a restart of the settled package holds nothing: it is the way back.
+fn hold(view: &View, deployment: &Deployment, settled: &Release) -> Option<Hold> {
+    (settled.package != deployment.release.package).then(|| held(view, deployment))
+}
+
+fn held(view: &View, deployment: &Deployment) -> Hold {
+    let number = deployment.id.number;
+    let first = named(view, |f| has_failed(f, &deployment.release, number)).into_iter().next();
+    let why = first
+        .and_then(|host| {
+            let status = view.world.slot(&view.fleet.spec.app, &host)?.status.as_ref()?;
+            let last = status.refused.last().filter(|r| r.release == deployment.release);
+            Some(last.map_or_else(|| Why::lossy(&format!("{host} is down: {}", status.health.last)), |r| Why::lossy(&format!("{host} {}", r.why))))
+        })
+        .unwrap_or_default();
+    Hold { by: deployment.id.clone(), at: view.now, why }
+}
+
+fn rule(view: &View, name: &str) -> Note {
+    Note { by: Principal::Rule { name: Why::lossy(name) }, reason: Reason::lossy("more hosts failed than are tolerated"), at: view.now }
+}

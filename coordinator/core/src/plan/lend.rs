@@ -1,0 +1,76 @@
+//! Capacity is lent to members that want it: hosts observed `down` first, then those that may be serving, then those that
+//! count (R10, R16). Says what stopped it, from the same arithmetic.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pilotage_shared::name::HostName;
+use pilotage_shared::release::Release;
+
+use super::budget::Budget;
+use super::goal::{Goal, may_hide_something};
+use super::{Decision, ROUND, View};
+use crate::change::Change;
+use crate::waiting::{Cause, NAMED, Waiting};
+use crate::world::Loan;
+use crate::world::facts::{Counted, Facts};
+
+/// Lends what may be lent now.
+pub fn lend(view: &View, decision: &mut Decision) {
+    if !view.mode.lends() {
+        return;
+    }
+    let mut wanting: Vec<(&Arc<Facts>, _, Release)> = Vec::new();
+    for (facts, hosts) in view.groups {
+        if let (Goal::Run(to), true) = (view.mode.goal(view.world, view.fleet.newest, facts), may_begin(facts)) {
+            if facts.running != Some(to) && facts.staged == Some(to) && !may_hide_something(view.fleet, facts) {
+                wanting.push((facts, hosts, to));
+            }
+        }
+    }
+    if wanting.is_empty() || !view.world.startup_over && view.count(|f| f.standing == Counted::Unheard) > 0 {
+        return; // Who is unheard is named by `finish` (R16).
+    }
+    // `Facts` orders by standing first: down, unknown, settling, available.
+    wanting.sort_by(|a, b| a.0.cmp(b.0));
+    let mut budget = Budget::new(view);
+    let mut short: BTreeMap<Cause, Vec<HostName>> = BTreeMap::new();
+    let mut counts: BTreeMap<Cause, u32> = BTreeMap::new();
+    for (facts, hosts, to) in wanting {
+        let mut left = hosts.len() as u32;
+        for host in hosts {
+            if decision.changes.len() == ROUND {
+                return;
+            }
+            if let Err(cause) = budget.take(facts) {
+                // The whole group has the same facts: it is short for all that are left of it.
+                *counts.entry(cause.clone()).or_default() += left;
+                let named = short.entry(cause).or_default();
+                named.extend(hosts.iter().skip(hosts.len() - left as usize).take(NAMED - named.len().min(NAMED)).cloned());
+                break;
+            }
+            left -= 1;
+            let Some(newest) = view.newest else { return };
+            let free = facts.standing == Counted::Down;
+            let loan = Loan {
+                generation: view.generation(decision),
+                release: to,
+                deployment: newest.id.clone(),
+                while_down: free,
+                was_down: free,
+                withdrawn: false,
+                at: view.now,
+            };
+            decision.changes.push(Change::Lent { host: host.clone(), app: view.fleet.spec.app.clone(), loan });
+        }
+    }
+    for (cause, hosts) in short {
+        let count = counts.get(&cause).copied().unwrap_or(0);
+        decision.waiting.push(Waiting { cause, count, hosts, lifts_at: None });
+    }
+}
+
+/// Heard and told in this session, at rest, not to be left alone (R10).
+fn may_begin(facts: &Facts) -> bool {
+    facts.told && facts.is_heard() && !facts.in_change() && facts.bar.is_none()
+}

@@ -1,0 +1,105 @@
+//! Records as the store keeps them, and a world made from them.
+
+use pilotage_shared::ids::{Epoch, Generation};
+use pilotage_shared::intent::Blocked;
+use pilotage_shared::name::{AppName, HostName};
+use serde::{Deserialize, Serialize};
+
+use super::{Deployment, Due, Fleet, Host, IdempotencyKey, Package, Remembered, Settings, Slot, World};
+use crate::change::Key;
+
+/// One stored record with its key's parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// The counter.
+    Counter(Generation),
+    /// Own epochs.
+    Epochs(Vec<Epoch>),
+    /// The blocked list.
+    Blocked(Blocked),
+    /// A host.
+    Host(Host),
+    /// A fleet.
+    Fleet(Fleet),
+    /// A package.
+    Package(Package),
+    /// A deployment.
+    Deployment(Deployment),
+    /// A slot.
+    Slot(AppName, HostName, Slot),
+    /// An answer to repeat.
+    Remembered(IdempotencyKey, Remembered),
+}
+
+impl World {
+    /// The record under a key as it is now; none when it is to be deleted.
+    pub fn record(&self, key: &Key) -> Option<Record> {
+        match key {
+            Key::Counter => Some(Record::Counter(self.counter)),
+            Key::Epochs => Some(Record::Epochs(self.epochs.clone())),
+            Key::Blocked => Some(Record::Blocked(self.blocked.clone())),
+            Key::Host(name) => self.hosts.get(name).cloned().map(Record::Host),
+            Key::Fleet(name) => self.fleets.get(name).cloned().map(Record::Fleet),
+            Key::Package(digest) => self.packages.get(digest).cloned().map(Record::Package),
+            Key::Deployment(id) => self.deployments.get(id).cloned().map(Record::Deployment),
+            Key::Slot(app, host) => {
+                self.slot(app, host).cloned().map(|slot| Record::Slot(app.clone(), host.clone(), slot))
+            }
+            Key::Remembered(key) => self.remembered.get(key).cloned().map(|r| Record::Remembered(key.clone(), r)),
+        }
+    }
+
+    /// All keys that have a record now; for checkpoints and tests.
+    pub fn keys(&self) -> Vec<Key> {
+        let mut keys = vec![Key::Counter, Key::Epochs, Key::Blocked];
+        keys.extend(self.hosts.keys().cloned().map(Key::Host));
+        keys.extend(self.fleets.keys().cloned().map(Key::Fleet));
+        keys.extend(self.packages.keys().copied().map(Key::Package));
+        keys.extend(self.deployments.keys().cloned().map(Key::Deployment));
+        keys.extend(self.slots.keys().map(|(a, h)| Key::Slot(a.clone(), h.clone())));
+        keys.extend(self.remembered.keys().cloned().map(Key::Remembered));
+        keys
+    }
+
+    /// A world from its records, in any order. O(records · log records + hosts · fleets).
+    pub fn load(settings: Settings, records: impl IntoIterator<Item = Record>) -> World {
+        let mut world = World::new(settings);
+        for record in records {
+            match record {
+                Record::Counter(counter) => world.counter = counter,
+                Record::Epochs(epochs) => world.epochs = epochs,
+                Record::Blocked(blocked) => world.blocked = blocked,
+                Record::Host(host) => {
+                    world.hosts.insert(host.id.name.clone(), host);
+                }
+                Record::Fleet(fleet) => {
+                    world.apps.insert(fleet.spec.app.clone());
+                    world.fleets.insert(fleet.spec.name.clone(), fleet);
+                }
+                Record::Package(package) => {
+                    world.versions.insert((package.app.clone(), package.version.clone()), package.digest);
+                    world.packages.insert(package.digest, package);
+                }
+                Record::Deployment(deployment) => {
+                    if let Some(at) = deployment.stragglers_at {
+                        world.due.insert((at, Due::Stragglers(deployment.id.clone())));
+                    }
+                    world.deployments.insert(deployment.id.clone(), deployment);
+                }
+                Record::Slot(app, host, slot) => {
+                    world.apps.insert(app.clone());
+                    world.slots.insert((app, host), slot);
+                }
+                Record::Remembered(key, remembered) => {
+                    world.remembered_at.insert((remembered.at, key.clone()));
+                    world.remembered.insert(key, remembered);
+                }
+            }
+        }
+        let hosts: Vec<HostName> = world.hosts.keys().cloned().collect();
+        for host in hosts {
+            world.rejoin(&host);
+        }
+        world
+    }
+}
