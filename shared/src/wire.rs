@@ -21,7 +21,7 @@ const HEADER: usize = 8;
 /// The first frame of every connection, host → coordinator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// Who it says it is; must be who its credentials say.
+    /// Who it says it is; the name must be the one of its credentials, which alone know the join number (0 here).
     pub host: HostId,
     /// Its ledger (R28).
     pub ledger: LedgerId,
