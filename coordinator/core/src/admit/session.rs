@@ -31,7 +31,7 @@ pub fn current<'a>(world: &'a World, host: &HostName, is: impl Fn(&SessionId) ->
 pub fn hello(world: &World, by: &Principal, hello: &Hello, now: Time) -> Result<Admitted, Rejected> {
     let name = host_of(by)?;
     let host = world.hosts.get(name).ok_or_else(|| Rejected::UnknownHost(name.clone()))?;
-    if *by != Principal::Host(host.id.clone()) || hello.host != host.id || host.state == HostState::Retired {
+    if *by != Principal::Host(host.id.clone()) || hello.host.name != host.id.name || host.state == HostState::Retired {
         return Err(Rejected::Retired(name.clone()));
     }
     if let Some(why) = &host.quarantined {

@@ -1,0 +1,343 @@
+//! One app on this host: what it remembers, what it may do next.
+//!
+//! ```text
+//!  idle ──activate g > spent, fresh (R6)──▶ begin: spent := g, run := g in one write (R7) ──▶ running(g) ──▶ idle
+//!  idle ──activate, but something speaks against it──▶ give up: spent := g, declines (R30)
+//!  idle, running == intent.release ──▶ spent := g, no run
+//!  running(g) ──agent or host restart──▶ running(g)   the same run from its journal; no second one while it may be alive (R26)
+//!  running(g) ──newest intent names the release it came from──▶ turns back at its next task boundary (R31)
+//! ```
+//!
+//! The agent does not restart or roll back a committed release because its health check fails (R27): nothing here reads the
+//! standing but for R6.
+
+pub mod hands;
+pub mod host;
+pub mod permission;
+pub mod receive;
+
+use pilotage_shared::health::{HealthNote, Standing};
+use pilotage_shared::ids::{DeploymentId, Generation};
+use pilotage_shared::intent::{Go, Intent};
+use pilotage_shared::limits::REFUSALS_MAX;
+use pilotage_shared::name::Why;
+use pilotage_shared::release::Release;
+use pilotage_shared::run::{Outcome, Phase};
+use pilotage_shared::status::{Refusal, RunStatus, SlotStatus};
+use serde::{Deserialize, Serialize};
+
+use crate::acceptable::{HostPolicy, Seen, acceptable};
+use permission::{Now, fresh};
+
+/// One app's durable record in the host's ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// Highest generation ever received (R5).
+    pub seen: Generation,
+    /// Highest generation used or given up (R7, R30).
+    pub spent: Generation,
+    /// The run that has begun and not been closed (R26).
+    pub run: Option<RunEntry>,
+    /// What runs, committed.
+    pub running: Option<Release>,
+    /// Where a local rollback goes.
+    pub previous: Option<Release>,
+    /// What was tried and not kept, newest last (R19).
+    pub refused: Vec<Refusal>,
+    /// A person at this host said: stay.
+    pub pinned: Option<Why>,
+    /// Why it will not begin (R30).
+    pub declines: Option<Why>,
+    /// Inconsistent, and how (promise 4).
+    pub needs_hands: Option<Why>,
+    /// Runs begun so far; names them.
+    pub attempts: u32,
+    /// How the last one ended.
+    pub last_ended: Option<(Generation, Outcome)>,
+}
+
+/// A run in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEntry {
+    /// Its number on this host.
+    pub attempt: u32,
+    /// On whose word.
+    pub kind: RunKind,
+    /// For which deployment.
+    pub deployment: Option<DeploymentId>,
+    /// Where it goes.
+    pub release: Release,
+    /// Where it came from.
+    pub from: Option<Release>,
+}
+
+/// On whose word a run goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunKind {
+    /// The coordinator's permission of this generation.
+    Activate(Generation),
+    /// A person's at this host.
+    LocalRollback,
+}
+
+/// What the agent knows of one app in memory only: lost at its restart, made anew by the next intent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Held {
+    /// The newest intent of this session.
+    pub intent: Option<Intent>,
+}
+
+/// What the shell sees now; gathered before each call, never remembered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sight<'a> {
+    /// For R6.
+    pub now: Now<'a>,
+    /// The bits of the intent's release.
+    pub bits: Bits,
+    /// The run in the ledger, as its directory says.
+    pub run: RunSight,
+    /// Something on this host speaks against beginning now, as a full disk (R30).
+    pub obstacle: Option<Why>,
+    /// What this host's owner demands of releases.
+    pub policy: &'a HostPolicy,
+    /// What was heard against releases.
+    pub seen: &'a Seen,
+}
+
+/// How far the bits of a release are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bits {
+    /// Nothing was done.
+    Absent,
+    /// Being fetched, verified, unpacked.
+    Working,
+    /// This release is here, verified, unpacked and preflighted.
+    Staged(Release),
+    /// It did not go; the shell tries again later by itself.
+    Failed(Why),
+}
+
+/// How the run in the ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunSight {
+    /// There is none.
+    None,
+    /// Its deployer lives.
+    Alive(Phase),
+    /// It has ended.
+    Ended(Outcome),
+    /// It has not ended and nobody holds its lock.
+    Lost,
+}
+
+/// What to do next. A record in an act is written durably before anything else of the act is done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// Fetch, verify, unpack and preflight it.
+    Stage(Release),
+    /// Spend the generation, name the run, then start a deployer.
+    Begin {
+        /// To be written first (R7).
+        record: Slot,
+    },
+    /// Start a deployer again on the same run directory.
+    Resume,
+    /// Make the run turn back at its next task boundary.
+    TurnBack(Why),
+    /// The run is over.
+    Close {
+        /// To be written.
+        record: Slot,
+    },
+    /// Only the record changes: given up, already there, or a reason that has passed.
+    Record {
+        /// To be written.
+        record: Slot,
+    },
+    /// Nothing; why, for people.
+    Idle(Why),
+}
+
+/// What this app on this host does next.
+pub fn next(slot: &Slot, held: &Held, sight: &Sight) -> Act {
+    match &slot.run {
+        Some(run) => in_run(slot, run, held, sight),
+        None => at_rest(slot, held, sight),
+    }
+}
+
+/// R26: one run at a time; it is finished, whatever else is wanted.
+fn in_run(slot: &Slot, run: &RunEntry, held: &Held, sight: &Sight) -> Act {
+    match &sight.run {
+        RunSight::None | RunSight::Lost => Act::Resume,
+        RunSight::Ended(outcome) => Act::Close { record: closed(slot, run, outcome) },
+        RunSight::Alive(Phase::Back(_)) => Act::Idle(Why::lossy("a run goes back")),
+        RunSight::Alive(Phase::Beginning | Phase::Forward(_)) => {
+            if sight.seen.blocked.packages.contains(&run.release.package) {
+                return Act::TurnBack(Why::lossy("its package was blocked")); // R29
+            }
+            let back = held.intent.as_ref().filter(|i| newer(i, run) && i.release.is_some() && i.release == run.from && i.go != Go::Keep);
+            match back {
+                Some(intent) => Act::TurnBack(Why::lossy(&format!("generation {} wants what it came from", intent.generation))),
+                None => Act::Idle(Why::lossy("a run is alive")),
+            }
+        }
+    }
+}
+
+fn newer(intent: &Intent, run: &RunEntry) -> bool {
+    match run.kind {
+        RunKind::Activate(generation) => intent.generation > generation,
+        RunKind::LocalRollback => false, // a person's word at the host stands (promise 5)
+    }
+}
+
+fn at_rest(slot: &Slot, held: &Held, sight: &Sight) -> Act {
+    if let Some(act) = reason_passed(slot, sight) {
+        return act;
+    }
+    let Some(intent) = &held.intent else { return Act::Idle(Why::lossy("no intent in this session")) };
+    let Some(release) = intent.release else { return Act::Idle(Why::lossy("nothing is wanted here")) };
+    let unspent = intent.go == Go::Activate && intent.generation > slot.spent;
+    if slot.running == Some(release) {
+        return if unspent { Act::Record { record: Slot { spent: intent.generation, ..slot.clone() } } } else { Act::Idle(Why::lossy("it runs what is wanted")) };
+    }
+    if intent.go == Go::Keep {
+        return Act::Idle(Why::lossy("told to stay"));
+    }
+    if let Err(why) = acceptable(&release, &intent.proofs, sight.policy, sight.seen) {
+        return if unspent { give_up(slot, intent, &why.to_string()) } else { Act::Idle(Why::lossy(&why.to_string())) };
+    }
+    match &sight.bits {
+        Bits::Staged(staged) if *staged == release => {}
+        Bits::Failed(why) => return failed_to_stage(slot, intent, why, unspent),
+        Bits::Absent | Bits::Staged(_) => return Act::Stage(release),
+        Bits::Working => return Act::Idle(Why::lossy("the bits are on their way")),
+    }
+    if !unspent {
+        return Act::Idle(Why::lossy(if intent.go == Go::Activate { "this permission was used" } else { "staged; waits for a permission" }));
+    }
+    if let Some(why) = against(slot, intent, release, sight) {
+        return give_up(slot, intent, &why);
+    }
+    match fresh(slot, intent, &sight.now) {
+        Ok(()) => Act::Begin { record: begun(slot, RunKind::Activate(intent.generation), intent.deployment.clone(), release) },
+        Err(stale) => Act::Idle(Why::lossy(&stale.to_string())),
+    }
+}
+
+/// What makes a host give its permission up at once (R30).
+fn against(slot: &Slot, intent: &Intent, release: Release, sight: &Sight) -> Option<String> {
+    if let Some(why) = &slot.pinned {
+        return Some(format!("pinned: {why}"));
+    }
+    if let Some(why) = &slot.needs_hands {
+        return Some(format!("needs hands: {why}"));
+    }
+    let refused = slot.refused.iter().any(|r| r.release == release && Some(&r.deployment) == intent.deployment.as_ref());
+    // R19; after a person's retry the coordinator lends again, at a generation above all that were spent on refusals.
+    let retried = slot.last_ended.as_ref().is_some_and(|(generation, _)| intent.generation > *generation);
+    if refused && !retried {
+        return Some("it was refused in this deployment".into());
+    }
+    sight.obstacle.as_ref().map(Why::to_string)
+}
+
+fn give_up(slot: &Slot, intent: &Intent, why: &str) -> Act {
+    let declines = slot.pinned.is_none().then(|| Why::lossy(why)); // a pin shows by itself
+    Act::Record { record: Slot { spent: intent.generation, declines, ..slot.clone() } }
+}
+
+/// The coordinator learns why it waits; the shell tries again by itself.
+fn failed_to_stage(slot: &Slot, intent: &Intent, why: &Why, unspent: bool) -> Act {
+    if unspent {
+        return give_up(slot, intent, why.as_str());
+    }
+    if slot.declines.as_ref() == Some(why) {
+        return Act::Idle(why.clone());
+    }
+    Act::Record { record: Slot { declines: Some(why.clone()), ..slot.clone() } }
+}
+
+/// A decline lifts when what it was about has passed: the bits are here, or on their way again, and nothing is in the way.
+fn reason_passed(slot: &Slot, sight: &Sight) -> Option<Act> {
+    slot.declines.as_ref()?;
+    let lifted = sight.obstacle.is_none() && matches!(sight.bits, Bits::Staged(_));
+    lifted.then(|| Act::Record { record: Slot { declines: None, ..slot.clone() } })
+}
+
+/// R7: spent and run in one write.
+pub(crate) fn begun(slot: &Slot, kind: RunKind, deployment: Option<DeploymentId>, release: Release) -> Slot {
+    let attempt = slot.attempts + 1;
+    let run = RunEntry { attempt, kind, deployment, release, from: slot.running };
+    let spent = match kind {
+        RunKind::Activate(generation) => generation,
+        RunKind::LocalRollback => slot.spent,
+    };
+    Slot { spent, run: Some(run), attempts: attempt, declines: None, ..slot.clone() }
+}
+
+/// R7: run := none, running and refused in one write at the end.
+fn closed(slot: &Slot, run: &RunEntry, outcome: &Outcome) -> Slot {
+    let generation = match run.kind {
+        RunKind::Activate(generation) => generation,
+        RunKind::LocalRollback => slot.spent,
+    };
+    let mut record = Slot { run: None, last_ended: Some((generation, outcome.clone())), ..slot.clone() };
+    let refusal = |why: &Why, needs_hands| {
+        let deployment = run.deployment.clone()?;
+        Some(Refusal { release: run.release, deployment, why: why.clone(), needs_hands })
+    };
+    match outcome {
+        Outcome::Committed => {
+            record.running = Some(run.release);
+            if run.from != Some(run.release) {
+                record.previous = run.from;
+            }
+            record.needs_hands = None;
+            if run.kind == RunKind::LocalRollback {
+                record.pinned = Some(record.pinned.unwrap_or_else(|| Why::lossy("rolled back by hand")));
+            }
+        }
+        Outcome::RolledBack { why } => record.refused.extend(refusal(why, false)),
+        // Nothing was disturbed; it is asked again under the next permission.
+        Outcome::NotBegun { .. } => {}
+        Outcome::NeedsHands { why } => {
+            record.refused.extend(refusal(why, true));
+            record.needs_hands = Some(why.clone());
+        }
+    }
+    let surplus = record.refused.len().saturating_sub(REFUSALS_MAX);
+    record.refused.drain(..surplus);
+    record
+}
+
+/// What the host says of this app (PROTOCOL §1): one consistent snapshot.
+pub fn status(slot: &Slot, staged: Option<Release>, phase: Option<Phase>, standing: Standing, health: HealthNote) -> SlotStatus {
+    let run = slot.run.as_ref().map(|run| RunStatus {
+        generation: match run.kind {
+            RunKind::Activate(generation) => Some(generation),
+            RunKind::LocalRollback => None,
+        },
+        release: run.release,
+        phase: phase.unwrap_or(Phase::Beginning),
+    });
+    SlotStatus {
+        seen: slot.seen,
+        spent: slot.spent,
+        run,
+        running: slot.running,
+        previous: slot.previous,
+        staged,
+        refused: slot.refused.clone(),
+        pinned: slot.pinned.clone(),
+        declines: slot.declines.clone(),
+        needs_hands: slot.needs_hands.clone(),
+        standing,
+        last_ended: slot.last_ended.clone(),
+        health,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! R6: when a permission may be used. Every clause has its own reason to be stale.
+
+use pilotage_shared::health::Standing;
+use pilotage_shared::ids::SessionId;
+use pilotage_shared::intent::{Go, Intent};
+use pilotage_shared::time::Uptime;
+
+use super::Slot;
+
+/// What R6 asks of this moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Now<'a> {
+    /// CLOCK_BOOTTIME.
+    pub uptime: Uptime,
+    /// The current session; none from the moment a new hello is written.
+    pub session: Option<&'a SessionId>,
+    /// The end of the lease of what the intent answers: `sent_at(answers.beat) + lease`; none when that frame is not known.
+    pub lease_ends: Option<Uptime>,
+    /// The status that first told the present standing, run and running release; none when it was not told yet.
+    pub facts_told_in: Option<u64>,
+    /// Measured here.
+    pub standing: Standing,
+}
+
+/// Why a permission may not be used now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stale {
+    /// It permits nothing.
+    #[error("it is no permission")]
+    NoPermission,
+    /// R3.
+    #[error("the permission is of another session")]
+    Session,
+    /// R7.
+    #[error("the permission was used, or a newer intent is known")]
+    Generation,
+    /// R26.
+    #[error("a run is alive")]
+    Run,
+    /// The coordinator has not heard what changed here.
+    #[error("something changed here that the permission does not answer")]
+    Facts,
+    /// Too old.
+    #[error("the permission's lease is over")]
+    Lease,
+    /// R15.
+    #[error("the permission holds only while the app is down, and it is not")]
+    NotDown,
+}
+
+/// May this permission be used now (R6)? Blocked, refused and pinned are asked by `slot::next`, which gives it up for them.
+pub fn fresh(slot: &Slot, intent: &Intent, now: &Now) -> Result<(), Stale> {
+    if intent.go != Go::Activate {
+        return Err(Stale::NoPermission);
+    }
+    if now.session != Some(&intent.session) {
+        return Err(Stale::Session);
+    }
+    if intent.generation != slot.seen || intent.generation <= slot.spent {
+        return Err(Stale::Generation);
+    }
+    if slot.run.is_some() {
+        return Err(Stale::Run);
+    }
+    if now.facts_told_in.is_none_or(|told| intent.answers.seq < told) {
+        return Err(Stale::Facts);
+    }
+    if now.lease_ends.is_none_or(|end| now.uptime > end) {
+        return Err(Stale::Lease);
+    }
+    if intent.while_down && now.standing != Standing::Down {
+        return Err(Stale::NotDown);
+    }
+    Ok(())
+}
