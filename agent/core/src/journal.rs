@@ -236,6 +236,27 @@ impl Journal {
         if self.turned().is_some() { Phase::Back(event) } else { Phase::Forward(event) }
     }
 
+    /// The boot in which a task last ended: what it has started lives only there.
+    pub fn ended_in(&self, task: Task) -> Option<BootId> {
+        let (mut boot, mut ended) = (None, None);
+        for record in &self.records {
+            match &record.entry {
+                Entry::Opened { boot: b } | Entry::Resumed { boot: b } => boot = Some(*b),
+                Entry::Ended { task: t, .. } if *t == task => ended = boot,
+                Entry::Ended { .. } | Entry::Began { .. } | Entry::Disturbed | Entry::Turned(_) | Entry::Closed(_) => {}
+            }
+        }
+        ended
+    }
+
+    /// The boot of now, as far as it was recorded.
+    pub fn boot(&self) -> Option<BootId> {
+        self.records.iter().rev().find_map(|r| match r.entry {
+            Entry::Opened { boot } | Entry::Resumed { boot } => Some(boot),
+            Entry::Disturbed | Entry::Began { .. } | Entry::Ended { .. } | Entry::Turned(_) | Entry::Closed(_) => None,
+        })
+    }
+
     /// The last end of a task, if it has one.
     pub fn end(&self, task: Task) -> Option<&End> {
         self.records.iter().rev().find_map(|r| match &r.entry {
@@ -300,7 +321,8 @@ impl Journal {
                     (Some((open, _)), _) => open == task && !hook,
                     (None, None) => true,
                     (None, Some(End::Failed(failure))) => failure.cause.again(self.turned().is_some()),
-                    (None, Some(End::Good { .. })) => false,
+                    // What it has started went down with the host.
+                    (None, Some(End::Good { .. })) => self.turned().is_some() && self.ended_in(*task) != self.boot(),
                 };
                 if again { Ok(()) } else { Err(Illegal::Began(*task)) }
             }

@@ -36,6 +36,9 @@ pub struct Plan {
     pub to_health: bool,
     /// A health check decides about the old one.
     pub from_health: bool,
+    /// Only started again: `from` is `to`, and it stays as it is installed (`Kind::GoBack`).
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Which end of the run.
@@ -128,6 +131,9 @@ impl Plan {
 
 /// All tasks from the release that runs to the new one, in order.
 pub fn forward(plan: &Plan) -> Vec<Task> {
+    if plan.again {
+        return again(plan);
+    }
     let mut tasks = vec![Task::Verify, Task::Keep];
     plan.push(&mut tasks, Side::From, &[Event::BeforeBlockTraffic, Event::AfterBlockTraffic, Event::ApplicationStop]);
     plan.push(&mut tasks, Side::To, &[Event::BeforeInstall]);
@@ -138,6 +144,19 @@ pub fn forward(plan: &Plan) -> Vec<Task> {
     }
     plan.push(&mut tasks, Side::To, &[Event::BeforeAllowTraffic, Event::AfterAllowTraffic]);
     tasks.push(Task::Commit);
+    tasks
+}
+
+/// Stop what is left of it, start it, see that it is good. A fifth of real bundles start in AfterInstall (wild 18): that
+/// runs where nothing else starts.
+fn again(plan: &Plan) -> Vec<Task> {
+    let start = if plan.to.contains_key(&Event::ApplicationStart) { Event::ApplicationStart } else { Event::AfterInstall };
+    let mut tasks = vec![Task::Verify];
+    plan.push(&mut tasks, Side::From, &[Event::ApplicationStop]);
+    plan.push(&mut tasks, Side::To, &[start, Event::ValidateService]);
+    if plan.to_health {
+        tasks.push(Task::Health(Side::To));
+    }
     tasks
 }
 
@@ -185,7 +204,7 @@ pub(crate) mod tests {
     }
 
     fn full() -> Plan {
-        Plan { to: hooks(&Event::ALL), from: Some(hooks(&Event::ALL)), to_health: true, from_health: true }
+        Plan { to: hooks(&Event::ALL), from: Some(hooks(&Event::ALL)), to_health: true, from_health: true, again: false }
     }
 
     #[test]
@@ -196,6 +215,8 @@ pub(crate) mod tests {
              To.ApplicationStart To.ValidateService To.Health To.BeforeAllowTraffic To.AfterAllowTraffic Commit"
         );
         assert_eq!(line(&forward(&Plan::default())), "Verify Keep Switch Commit");
+        let again = Plan { again: true, ..full() };
+        assert_eq!(line(&forward(&again)), "Verify From.ApplicationStop To.ApplicationStart To.ValidateService To.Health");
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Watched {
 
     /// The next moment at which the standing may change without an answer.
     pub fn wake_at(&self) -> Option<Uptime> {
-        let settles = self.good_since.map(|since| since + self.healthy_for);
+        let settles = self.good_since.map(|since| since + self.healthy_for).filter(|at| *at > self.available_before);
         let falls = self.failing_since.filter(|_| !self.down).map(|since| since + self.unhealthy_for);
         settles.into_iter().chain(falls).min()
     }

@@ -53,14 +53,15 @@ impl Request {
     }
 }
 
-/// On whose word a run goes. The lifecycle is the same for all: from `from` to `to`.
+/// On whose word a run goes from `from` to `to`. The lifecycle is the same for the first two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The coordinator lent this host's service; tested again before the first disturbing task (R6).
     Activate(Permit),
     /// A person at this host goes to the previous release; needs no permission (promise 5).
     LocalRollback,
-    /// The agent itself brings the committed release back up, because its process is gone (R27); `to` is `from`.
+    /// The agent itself brings the committed release back up, because its process is gone (R27): stop what is left, start,
+    /// validate, nothing is installed; `from` is `to`. Ends Committed, NotBegun or NeedsHands.
     GoBack,
 }
 

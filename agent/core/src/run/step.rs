@@ -69,24 +69,37 @@ fn forward(request: &Request, plan: &Plan, journal: &Journal, sight: &Sight) -> 
     for task in lifecycle::forward(plan) {
         match journal.end(task) {
             None if skipped(passed, task) => continue,
-            None => return boundary(request, journal, sight, task),
+            None => return boundary(plan, request, journal, sight, task),
+            Some(End::Good { .. }) if rebooted_after_start(journal, sight, task) => return turn(plan, Why::lossy("the host was rebooted in the middle of the run")),
             Some(End::Good { .. }) => {}
-            Some(End::Failed(failure)) if failure.cause.again(false) => return boundary(request, journal, sight, task),
+            Some(End::Failed(failure)) if failure.cause.again(false) => return boundary(plan, request, journal, sight, task),
             Some(End::Failed(_)) if task.overruled() => passed = Some(task),
             Some(End::Failed(failure)) if !task.disturbs() => return Step::Close(Outcome::NotBegun { why: said(task, failure) }),
-            Some(End::Failed(failure)) => return Step::TurnBack(Turn::Failed(said(task, failure))),
+            Some(End::Failed(failure)) => return turn(plan, said(task, failure)),
         }
     }
     Step::Close(Outcome::Committed)
 }
 
+/// Where only a start was tried there is nothing to go back to.
+fn turn(plan: &Plan, why: Why) -> Step {
+    if plan.again { Step::Close(Outcome::NeedsHands { why }) } else { Step::TurnBack(Turn::Failed(why)) }
+}
+
+/// What a hook of the new release has started went down with the host; it was not validated since. Once all is done and
+/// only the closing is missing, it is as after any reboot of a committed release.
+fn rebooted_after_start(journal: &Journal, sight: &Sight, task: Task) -> bool {
+    let started = matches!(task, Task::Hook { side: Side::To, .. });
+    started && journal.ended_in(task) != Some(sight.boot) && journal.end(Task::Commit).is_none()
+}
+
 /// Between two tasks on the way forward: the places where others are listened to.
-fn boundary(request: &Request, journal: &Journal, sight: &Sight, task: Task) -> Step {
+fn boundary(plan: &Plan, request: &Request, journal: &Journal, sight: &Sight, task: Task) -> Step {
     if journal.disturbed() {
         // To a release that may not run here nobody turns back by choice.
         return match (&sight.turn_back, &sight.from_refused) {
-            (Some(why), None) => Step::TurnBack(Turn::Asked(why.clone())),
-            (Some(_), Some(_)) | (None, _) => Step::Do(task),
+            (Some(why), None) if !plan.again => Step::TurnBack(Turn::Asked(why.clone())),
+            (Some(_), _) | (None, _) => Step::Do(task),
         };
     }
     match void(request, sight) {
@@ -120,6 +133,7 @@ fn back(plan: &Plan, journal: &Journal, sight: &Sight, turn: &Turn) -> Step {
                 (Some(refused), true) => return needs_hands(why, &format!("switched back, but not started: {refused}")),
                 (Some(_), false) | (None, _) => return Step::Do(task),
             },
+            Some(End::Good { .. }) if starts_old(task) && journal.ended_in(task) != Some(sight.boot) => return Step::Do(task),
             Some(End::Good { .. }) => {}
             Some(End::Failed(failure)) if failure.cause.again(true) && journal.lost(task) < LOST_AT_MOST => return Step::Do(task),
             Some(End::Failed(_)) if task.overruled() => passed = Some(task),

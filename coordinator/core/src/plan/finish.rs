@@ -71,6 +71,9 @@ pub fn finish(view: &View, decision: &mut Decision) {
     let only_stragglers = moving == 0 && standing > 0 && few && decision.waiting.is_empty();
     if view.members() == 0 {
         decision.wait(Cause::NoMembers);
+    } else if forward::too_many(view) {
+        // The policy has paused it: failures over the tolerance never end as a success; a person goes on, or back.
+        decision.waiting.push(refused(view));
     } else if moving == 0 && (standing == 0 || only_stragglers && deployment.stragglers_due) && decision.waiting.is_empty() {
         let outcome = match view.mode {
             Mode::Back { .. } if hands => Outcome::NeedsHands,
@@ -99,6 +102,11 @@ pub fn finish(view: &View, decision: &mut Decision) {
         decision.waiting.push(Waiting { cause: Cause::Stragglers, count: standing, hosts: left_behind, lifts_at: Some(at) });
     }
     decision.waiting.extend(waits(missing));
+}
+
+fn refused(view: &View) -> Waiting {
+    let failed = |f: &Facts| view.mode.to().is_some_and(|to| forward::has_failed(f, &to, view.fleet.newest));
+    Waiting { cause: Cause::Refused, count: view.count(failed), hosts: forward::named(view, failed), lifts_at: None }
 }
 
 fn waits(missing: BTreeMap<Cause, (u32, Vec<HostName>)>) -> impl Iterator<Item = Waiting> {

@@ -18,7 +18,7 @@ pub fn turn(view: &View) -> Option<Change> {
     let number = deployment.id.number;
     let failed = count(view, &to, number);
     let tolerated = view.fleet.spec.tolerate.round_down(view.members());
-    if failed.saturating_sub(deployment.forgiven) <= tolerated {
+    if !too_many(view) {
         return None;
     }
     let because = Because::TooManyFailed { failed, tolerated, hosts: named(view, |f| has_failed(f, &to, number)) };
@@ -40,6 +40,13 @@ pub fn turn(view: &View) -> Option<Change> {
             at: view.now,
         }),
     }
+}
+
+/// More have failed on the way forward than are tolerated, those left aside from which a person has gone on.
+pub fn too_many(view: &View) -> bool {
+    let (Mode::Forward { to, .. }, Some(deployment)) = (&view.mode, view.newest) else { return false };
+    let tolerated = view.fleet.spec.tolerate.round_down(view.members());
+    count(view, to, deployment.id.number).saturating_sub(deployment.forgiven) > tolerated
 }
 
 /// R21. Refusals by hosts that were down before count only when no member was anything else.

@@ -237,6 +237,11 @@ fn the_policy_can_pause_instead_and_a_person_goes_on_from_there() {
     rig.begin("h1");
     rig.refuse("h1");
     assert!(rig.newest().paused.is_some());
+    for name in ["h2", "h3", "h4"] {
+        rig.say(name, |s| s.running = Some(release("2")));
+    }
+    assert_eq!(rig.outcome(2), None, "failures over the tolerance never end as a success");
+    assert!(rig.waits_for("refused"));
     rig.ask(Request::Resume { fleet: fleet() }).unwrap();
     assert!(rig.newest().paused.is_none());
 }

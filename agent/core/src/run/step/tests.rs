@@ -46,7 +46,7 @@ fn sight() -> Sight {
 
 fn plan() -> Plan {
     let to = [Event::ApplicationStop, Event::ApplicationStart, Event::ValidateService];
-    Plan { to: hooks(&to), from: Some(hooks(&to)), to_health: false, from_health: false }
+    Plan { to: hooks(&to), from: Some(hooks(&to)), to_health: false, from_health: false, again: false }
 }
 
 fn hook(side: Side, event: Event) -> Task {
@@ -145,6 +145,49 @@ fn a_hook_without_an_end_is_adopted_and_lost_ones_are_repeated_only_on_the_way_b
 }
 
 #[test]
+fn after_a_reboot_what_was_started_is_not_taken_for_running() {
+    let rebooted = Sight { boot: BootId([2; 16]), ..sight() };
+    let resumed = |mut entries: Vec<Entry>| {
+        entries.push(Entry::Resumed { boot: BootId([2; 16]) });
+        entries
+    };
+    let turn = Turn::Failed(Why::lossy("the host was rebooted in the middle of the run"));
+    let start = hook(Side::To, Event::ApplicationStart);
+    check(resumed(until(start, End::good())), rebooted.clone(), &Step::TurnBack(turn.clone()));
+    check(resumed(until(Task::Switch, End::good())), rebooted.clone(), &Step::Do(start));
+    check(resumed(until(Task::Commit, End::good())), rebooted.clone(), &Step::Close(Outcome::Committed));
+    let mut entries = until(start, End::good());
+    entries.push(Entry::Turned(turn));
+    let old = hook(Side::From, Event::ApplicationStart);
+    for task in [hook(Side::To, Event::ApplicationStop), Task::Unswitch, old] {
+        entries.push(Entry::Began { task, process: None });
+        entries.push(Entry::Ended { task, end: End::good() });
+    }
+    let mut entries = resumed(entries);
+    check(entries.clone(), rebooted.clone(), &Step::Do(old));
+    entries.push(Entry::Began { task: old, process: None });
+    entries.push(Entry::Ended { task: old, end: End::good() });
+    check(entries, rebooted, &Step::Do(hook(Side::From, Event::ValidateService)));
+}
+
+#[test]
+fn a_release_that_is_only_started_again_has_nowhere_to_go_back_to() {
+    let plan = Plan { again: true, ..plan() };
+    let start = hook(Side::To, Event::ApplicationStart);
+    let entries = vec![
+        Entry::Began { task: Task::Verify, process: None },
+        Entry::Ended { task: Task::Verify, end: End::good() },
+        Entry::Disturbed,
+        Entry::Began { task: hook(Side::From, Event::ApplicationStop), process: None },
+        Entry::Ended { task: hook(Side::From, Event::ApplicationStop), end: End::good() },
+        Entry::Began { task: start, process: None },
+        Entry::Ended { task: start, end: failed(Cause::Exited(1)) },
+    ];
+    let step = next(&request(Kind::GoBack), &plan, &journal(entries), &sight());
+    assert_eq!(step, Step::Close(Outcome::NeedsHands { why: Why::lossy("ApplicationStart exit 1 \"db says no\"") }));
+}
+
+#[test]
 fn what_is_blocked_is_switched_back_to_but_not_started() {
     let validate = hook(Side::To, Event::ValidateService);
     let mut entries = until(validate, failed(Cause::Exited(1)));
@@ -196,7 +239,7 @@ impl Dice {
 fn any_plan() -> impl Strategy<Value = Plan> {
     let side = || prop::sample::subsequence(Event::ALL.to_vec(), 0..=Event::ALL.len()).prop_map(|events| hooks(&events));
     (side(), prop::option::of(side()), any::<bool>(), any::<bool>())
-        .prop_map(|(to, from, to_health, from_health)| Plan { to, from, to_health, from_health })
+        .prop_map(|(to, from, to_health, from_health)| Plan { to, from, to_health, from_health, again: false })
 }
 
 /// Performs one step as the deployer would, and dies inside it when the dice say so. The journal's file is all that is left.

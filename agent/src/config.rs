@@ -1,0 +1,226 @@
+//! Flags and the configuration file, checked once. The environment is not read.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use pilotage_client::{Address, Secret};
+use pilotage_shared::limits::SOCKET_PATH_MAX;
+use pilotage_shared::name::{AppName, HostName};
+use serde::Deserialize;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// The agent of one host.
+#[derive(Parser)]
+#[command(name = "pilotage-agent", version)]
+pub struct Arguments {
+    /// What a person at this host wants; nothing: be the service.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The service.
+    #[command(flatten)]
+    pub service: Service,
+}
+
+/// Hands on the host; they work without the coordinator.
+#[derive(Subcommand)]
+pub enum Command {
+    /// What runs here, and what is wanted.
+    Status,
+    /// Back to the previous release, and pin it.
+    Rollback {
+        /// Which app.
+        app: AppName,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Stay as it is, whatever is wanted.
+    Pin {
+        /// Which app.
+        app: AppName,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Follow the coordinator again.
+    Unpin {
+        /// Which app.
+        app: AppName,
+    },
+}
+
+/// How to start.
+#[derive(Args, Clone)]
+pub struct Service {
+    /// TOML; the flags win over it.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    /// The name that this machine was added under.
+    #[arg(long, global = true)]
+    host: Option<String>,
+    /// `unix:/path` or `http://host:port`.
+    #[arg(long, global = true)]
+    coordinator: Option<String>,
+    /// The token that `pilotage host add` printed, in a file that only its owner can read.
+    #[arg(long, global = true)]
+    token_file: Option<PathBuf>,
+    /// Everything of ours lies below it.
+    #[arg(long, global = true)]
+    state: Option<PathBuf>,
+    /// The deployer's program; else the one beside this program.
+    #[arg(long, global = true)]
+    deployer: Option<PathBuf>,
+    /// Loopback address of /metrics and /ready.
+    #[arg(long, global = true)]
+    listen: Option<SocketAddr>,
+    /// How deployers are started.
+    #[arg(long, global = true, value_enum)]
+    launch: Option<Launch>,
+    /// Talk to a coordinator over TCP without encryption.
+    #[arg(long, global = true)]
+    insecure: bool,
+    /// error, warn, info, debug.
+    #[arg(long, global = true)]
+    log: Option<String>,
+}
+
+/// How deployers are started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Launch {
+    /// systemd when it runs this machine, else plain.
+    Auto,
+    /// Each in a transient unit of its own.
+    Systemd,
+    /// A process of its own session.
+    Plain,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    host: Option<String>,
+    coordinator: Option<String>,
+    token_file: Option<PathBuf>,
+    state: Option<PathBuf>,
+    deployer: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    launch: Option<Launch>,
+    #[serde(default)]
+    insecure: bool,
+    log: Option<String>,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
+}
+
+/// The checked configuration.
+pub struct Config {
+    /// This host.
+    pub host: HostName,
+    /// Where the coordinator is.
+    pub coordinator: Address,
+    /// This host's own token.
+    pub token: Secret<String>,
+    /// Ours.
+    pub state: PathBuf,
+    /// The deployer's program.
+    pub deployer: PathBuf,
+    /// Loopback; none: not served.
+    pub listen: Option<SocketAddr>,
+    /// Never `Auto`.
+    pub launch: Launch,
+    /// For `${NAME}` in health checks.
+    pub variables: BTreeMap<String, String>,
+    /// The log's level.
+    pub log: String,
+}
+
+impl Service {
+    /// Where everything of ours lies.
+    pub fn state(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.state.clone().or(self.file()?.state).unwrap_or_else(|| PathBuf::from("/var/lib/pilotage")))
+    }
+
+    fn file(&self) -> anyhow::Result<File> {
+        let Some(path) = &self.config else { return Ok(File::default()) };
+        let text = std::fs::read_to_string(path).with_context(|| format!("failed to read the configuration {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("failed to understand the configuration {}", path.display()))
+    }
+
+    /// Joins flags and file, and checks them.
+    pub fn load(self) -> anyhow::Result<Config> {
+        let state = self.state()?;
+        let file = self.file()?;
+        let host = self.host.or(file.host).context("no host name: give --host or `host = …`")?;
+        let coordinator = self.coordinator.or(file.coordinator).context("no coordinator: give --coordinator or `coordinator = …`")?;
+        let coordinator = address(&coordinator, self.insecure || file.insecure)?;
+        let token_file = self.token_file.or(file.token_file).context("no token: give --token-file or `token_file = …`")?;
+        check_private(&token_file)?;
+        let beside = std::env::current_exe()?.with_file_name("pilotage-deployer");
+        let deployer = self.deployer.or(file.deployer).unwrap_or(beside);
+        if !deployer.is_file() {
+            bail!("there is no deployer at {}: give --deployer", deployer.display());
+        }
+        let listen = self.listen.or(file.listen);
+        if listen.is_some_and(|a| !a.ip().is_loopback()) {
+            bail!("--listen must be a loopback address: /metrics and /ready are for this host");
+        }
+        let launch = match self.launch.or(file.launch).unwrap_or(Launch::Auto) {
+            Launch::Auto if std::path::Path::new("/run/systemd/system").exists() => Launch::Systemd,
+            Launch::Auto => Launch::Plain,
+            chosen => chosen,
+        };
+        Ok(Config {
+            host: host.parse()?,
+            coordinator,
+            token: Secret::from_file(&token_file)?,
+            state,
+            deployer,
+            listen,
+            launch,
+            variables: file.variables,
+            log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
+        })
+    }
+}
+
+fn address(text: &str, insecure: bool) -> anyhow::Result<Address> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        if path.len() > SOCKET_PATH_MAX {
+            bail!("the socket's path {path} is longer than {SOCKET_PATH_MAX} bytes, which the kernel allows");
+        }
+        return Ok(Address::Unix(path.into()));
+    }
+    match text.strip_prefix("http://") {
+        Some(authority) if insecure => Ok(Address::Tcp(authority.trim_end_matches('/').to_owned())),
+        Some(_) => bail!("{text} is not encrypted: give --insecure on both ends, or use the Unix socket"),
+        None => bail!("the coordinator {text:?} must be unix:/path or http://host:port"),
+    }
+}
+
+/// A token that others can read is no secret.
+fn check_private(path: &std::path::Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mode = path.metadata().with_context(|| format!("failed to look at the token file {}", path.display()))?.mode();
+    if mode & 0o077 != 0 {
+        bail!("the token file {} can be read by others (mode {:03o}): chmod 600 it", path.display(), mode & 0o777);
+    }
+    Ok(())
+}
+
+/// Logs to stderr: text on a terminal, JSON elsewhere.
+pub fn logging(level: &str) -> anyhow::Result<()> {
+    let level: tracing::Level = level.parse().with_context(|| format!("--log {level}: expected error, warn, info or debug"))?;
+    let targets = tracing_subscriber::filter::Targets::new().with_default(level).with_target("sled", tracing::Level::WARN).with_target("h2", tracing::Level::WARN);
+    let registry = tracing_subscriber::registry().with(targets);
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).init();
+    } else {
+        registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)).init();
+    }
+    Ok(())
+}

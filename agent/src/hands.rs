@@ -1,0 +1,104 @@
+//! A person at this host: `pilotage-agent status|rollback|pin|unpin`, over a socket that only root (and the agent's own user)
+//! can open. Works with the coordinator away (promise 5).
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+
+use anyhow::{Context as _, bail};
+use pilotage_shared::name::{AppName, Why};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::{Command, Service};
+use crate::layout::Layout;
+
+/// Longest request or answer, bytes.
+const LONGEST: u64 = 64 << 10;
+
+/// What a person wants.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Wish {
+    /// What runs here.
+    Status,
+    /// Back, and stay there.
+    Rollback(AppName, Why),
+    /// Stay.
+    Pin(AppName, Why),
+    /// Follow again.
+    Unpin(AppName),
+}
+
+/// A wish with where its answer goes.
+pub type Asked = (Wish, oneshot::Sender<Result<String, String>>);
+
+/// The person's side.
+#[expect(clippy::print_stdout, reason = "this is the output of a command")]
+pub fn ask(service: &Service, command: Command) -> anyhow::Result<()> {
+    let state = service.state()?;
+    let socket = Layout { state }.socket();
+    let wish = match command {
+        Command::Status => Wish::Status,
+        Command::Rollback { app, reason } => Wish::Rollback(app, Why::lossy(&reason)),
+        Command::Pin { app, reason } => Wish::Pin(app, Why::lossy(&reason)),
+        Command::Unpin { app } => Wish::Unpin(app),
+    };
+    let stream = UnixStream::connect(&socket).with_context(|| format!("failed to reach the agent at {}; does it run, and are you root?", socket.display()))?;
+    let mut request = serde_json::to_vec(&wish)?;
+    request.push(b'\n');
+    (&stream).write_all(&request)?;
+    let mut answer = String::new();
+    BufReader::new(&stream).read_line(&mut answer)?;
+    match serde_json::from_str::<Result<String, String>>(&answer).context("the agent did not answer")? {
+        Ok(text) => {
+            println!("{text}");
+            Ok(())
+        }
+        Err(why) => bail!("{why}"),
+    }
+}
+
+/// An error of ours, for the person.
+#[expect(clippy::print_stderr, reason = "this is the output of a command")]
+pub fn complain(text: &str) {
+    eprintln!("pilotage-agent: {text}");
+}
+
+/// The agent's side; the folder of the socket is 0700.
+pub async fn serve(layout: &Layout, asked: mpsc::Sender<Asked>) -> anyhow::Result<()> {
+    let path = layout.socket();
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).with_context(|| format!("failed to replace {}", path.display())),
+        _ => {}
+    }
+    let listener = tokio::net::UnixListener::bind(&path).with_context(|| format!("failed to listen on {}", path.display()))?;
+    tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            tokio::spawn(answer(stream, asked.clone()));
+        }
+    });
+    Ok(())
+}
+
+async fn answer(stream: tokio::net::UnixStream, asked: mpsc::Sender<Asked>) {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    if tokio::io::BufReader::new(read.take(LONGEST)).read_line(&mut line).await.is_err() {
+        return;
+    }
+    let result = match serde_json::from_str(&line) {
+        Err(e) => Err(format!("the request is not understood: {e}")),
+        Ok(wish) => {
+            let (to, from) = oneshot::channel();
+            if asked.send((wish, to)).await.is_err() {
+                return;
+            }
+            from.await.unwrap_or_else(|_| Err("the agent is stopping".into()))
+        }
+    };
+    let mut text = serde_json::to_vec(&result).unwrap_or_default();
+    text.push(b'\n');
+    // A person who left gets no answer.
+    let _ = write.write_all(&text).await;
+}

@@ -1,0 +1,99 @@
+//! The folders of the state directory, with their owners and modes (DESIGN §6); made and checked at start.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use pilotage_disk::durable;
+use pilotage_shared::digest::Digest;
+use pilotage_shared::intent::Blocked;
+use pilotage_shared::name::AppName;
+
+/// Where things lie.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The state directory, absolute.
+    pub state: PathBuf,
+}
+
+impl Layout {
+    /// Makes what is missing, and refuses a chain of folders that others can write.
+    pub fn open(state: &Path) -> anyhow::Result<Layout> {
+        make(state, 0o755)?;
+        let state = state.canonicalize().with_context(|| format!("failed to resolve {}", state.display()))?;
+        let layout = Layout { state };
+        make(&layout.state.join("apps"), 0o755)?;
+        make(&layout.private(), 0o700)?;
+        for folder in ["runs", "manifests", "bin", "installed", "ledger"] {
+            make(&layout.private().join(folder), 0o700)?;
+        }
+        check_chain(&layout.private())?;
+        Ok(layout)
+    }
+
+    /// 0700: ledger, runs, objects, undo.
+    pub fn private(&self) -> PathBuf {
+        self.state.join("private")
+    }
+
+    /// Where a package's release is unpacked.
+    pub fn release(&self, app: &AppName, package: &Digest) -> PathBuf {
+        self.releases(app).join(package.hex())
+    }
+
+    /// All releases of an app.
+    pub fn releases(&self, app: &AppName) -> PathBuf {
+        self.state.join("apps").join(app.as_str()).join("releases")
+    }
+
+    /// A package's manifest.
+    pub fn manifest(&self, package: &Digest) -> PathBuf {
+        self.private().join("manifests").join(package.hex())
+    }
+
+    /// One run; its name holds no name of an app, because hooks end processes by their command lines.
+    pub fn run(&self, app: &AppName, attempt: u32) -> PathBuf {
+        let opaque = &Digest::of(app.as_str().as_bytes()).hex()[..8];
+        self.private().join("runs").join(format!("{opaque}-{attempt}"))
+    }
+
+    /// The socket of a person's hands.
+    pub fn socket(&self) -> PathBuf {
+        self.private().join("agent.sock")
+    }
+
+    /// What the deployer reads of R29.
+    pub fn write_blocked(&self, blocked: &Blocked) -> anyhow::Result<()> {
+        let text = serde_json::to_vec(blocked)?;
+        Ok(durable::replace(&self.private().join("blocked"), &text, 0o600)?)
+    }
+}
+
+fn make(path: &Path, mode: u32) -> anyhow::Result<()> {
+    if !path.exists() {
+        DirBuilder::new().recursive(true).mode(mode).create(path).with_context(|| format!("failed to make {}", path.display()))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).with_context(|| format!("failed to set the mode of {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Nobody but root and us may be able to put something else in the place of what is ours.
+fn check_chain(path: &Path) -> anyhow::Result<()> {
+    let us = nix::unistd::geteuid().as_raw();
+    for folder in path.ancestors() {
+        let found = folder.metadata().with_context(|| format!("failed to look at {}", folder.display()))?;
+        let sticky = found.mode() & 0o1000 != 0;
+        if found.uid() != 0 && found.uid() != us {
+            bail!("{} belongs to user {}: it must belong to root", folder.display(), found.uid());
+        }
+        if found.mode() & 0o022 != 0 && !sticky {
+            bail!("{} can be written by others (mode {:04o})", folder.display(), found.mode() & 0o7777);
+        }
+    }
+    let own = path.metadata()?.mode() & 0o7777;
+    if own != 0o700 {
+        bail!("{} has mode {own:04o}, it must be 0700", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! `pilotage-agent`: makes this host run what the coordinator wants, and tells it how the host stands. Without a subcommand it
+//! is the service; the subcommands are hands of a person at this host and talk to the running service.
+
+mod clock;
+mod config;
+mod fetch;
+mod hands;
+mod launch;
+mod layout;
+mod ledger;
+mod link;
+mod metrics;
+mod report;
+mod rundir;
+mod serve;
+mod slots;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = config::Arguments::parse();
+    let result = match arguments.command {
+        Some(command) => hands::ask(&arguments.service, command),
+        None => serve_host(arguments.service),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            hands::complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve_host(service: config::Service) -> anyhow::Result<()> {
+    let config = service.load()?;
+    config::logging(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(slots::run(config))
+}

@@ -1,0 +1,376 @@
+//! The agent's loop: one task that owns the ledger and every slot. It gathers what it sees, asks the pure core what to do, and
+//! does it. Everything that takes long (fetching, asking, sending) is done elsewhere and comes back as an event.
+
+mod app;
+mod telling;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::StreamExt as _;
+use pilotage_agent_core::acceptable::{HostPolicy, Seen};
+use pilotage_agent_core::slot::host::{self, Host};
+use pilotage_agent_core::slot::receive::{Received, receive};
+use pilotage_agent_core::slot::{Act, Slot, hands as by_hand, next};
+use pilotage_client::agent::Coordinator;
+use pilotage_shared::ids::BootId;
+use pilotage_shared::intent::{Blocked, Intent};
+use pilotage_shared::name::{AppName, Why};
+use pilotage_shared::release::Release;
+use pilotage_shared::wire::{Frame, Welcome};
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, error, info, warn};
+
+use crate::clock;
+use crate::config::Config;
+use crate::fetch::{self, StageError};
+use crate::hands::{self, Wish};
+use crate::launch::Launcher;
+use crate::layout::Layout;
+use crate::ledger::Ledger;
+use crate::link::{self, News};
+use crate::metrics::Meter;
+use crate::serve::{self, View};
+use crate::watch::Answer;
+use app::App;
+use telling::Telling;
+
+/// How often a living run directory is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often the host is measured.
+const MEASURE: Duration = Duration::from_secs(5);
+
+/// The loop's state.
+struct Agent {
+    config: Config,
+    layout: Layout,
+    ledger: Ledger,
+    host: Host,
+    boot: BootId,
+    policy: HostPolicy,
+    apps: BTreeMap<AppName, App>,
+    telling: Telling,
+    launcher: Launcher,
+    coordinator: Arc<Coordinator>,
+    hosts: watch::Sender<Host>,
+    answers: mpsc::Sender<Answer>,
+    staged: mpsc::Sender<(AppName, Release, Result<(), StageError>)>,
+    reports: watch::Sender<u64>,
+    view: watch::Sender<View>,
+    meter: Meter,
+}
+
+/// Runs until SIGTERM or SIGINT; deployers and applications are left alone.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let layout = Layout::open(&config.state)?;
+    let (ledger, host, slots, fresh) = Ledger::open(&layout.private().join("ledger")).context("failed to open the ledger")?;
+    layout.write_blocked(&host.blocked)?;
+    let launcher = Launcher::new(&config.deployer, config.launch, &layout)?;
+    let coordinator = Arc::new(Coordinator::new(config.coordinator.clone(), config.token.clone()));
+    info!(host = %config.host, state = %layout.state.display(), new_ledger = fresh, apps = slots.len(), "agent starts");
+
+    let (news_to, mut news) = mpsc::channel(64);
+    let (answers_to, mut answers) = mpsc::channel(64);
+    let (staged_to, mut staged) = mpsc::channel(16);
+    let (asked_to, mut asked) = mpsc::channel(4);
+    let (hosts, hosts_seen) = watch::channel(host.clone());
+    let (reports, reports_seen) = watch::channel(0);
+    let (view, view_seen) = watch::channel(View::default());
+    hands::serve(&layout, asked_to).await?;
+    if let Some(address) = config.listen {
+        let listener = serve::listen(address, &layout.private().join("listen")).await?;
+        tokio::spawn(serve::run(listener, view_seen));
+    }
+    tokio::spawn(crate::report::keep(coordinator.clone(), layout.private().join("runs"), reports_seen));
+    tokio::spawn(link::keep(coordinator.clone(), config.host.clone(), clock::boot(), hosts_seen, news_to));
+
+    let mut agent = Agent {
+        meter: Meter::new()?,
+        config,
+        layout,
+        ledger,
+        host,
+        boot: clock::boot(),
+        policy: HostPolicy::default(),
+        apps: slots.into_iter().map(|(name, slot)| (name, App::new(slot))).collect(),
+        telling: Telling::default(),
+        launcher,
+        coordinator,
+        hosts,
+        answers: answers_to,
+        staged: staged_to,
+        reports,
+        view,
+    };
+    let mut signals = signal_hook_tokio::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?;
+    let mut measure = tokio::time::interval(MEASURE);
+    // Not being told by systemd is no error: there may be no systemd.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    loop {
+        agent.look_at_all().await?;
+        let wake = agent.wakes_in();
+        tokio::select! {
+            Some(news) = news.recv() => agent.heard(news).await?,
+            Some(answer) = answers.recv() => agent.answered(answer),
+            Some((app, release, result)) = staged.recv() => agent.staged(&app, release, result),
+            Some((wish, to)) = asked.recv() => {
+                // Whoever asked may be gone.
+                let _ = to.send(agent.wished(wish).map_err(|e| format!("{e:#}")));
+            }
+            _ = measure.tick() => agent.measure(),
+            () = tokio::time::sleep(wake) => {}
+            Some(_) = signals.next() => break,
+        }
+    }
+    info!("agent stops; runs and applications go on");
+    Ok(())
+}
+
+impl Agent {
+    /// How long nothing can change by itself.
+    fn wakes_in(&self) -> Duration {
+        let now = clock::uptime();
+        let standing = self.apps.values().filter_map(App::wake_at).min().map(|at| Duration::from_millis((at - now).0.max(1)));
+        let run = self.apps.values().any(|a| a.slot.run.is_some()).then_some(LOOK);
+        let beat = self.telling.next_beat(now);
+        [standing, run, beat].into_iter().flatten().min().unwrap_or(MEASURE)
+    }
+
+    async fn heard(&mut self, news: News) -> anyhow::Result<()> {
+        match news {
+            News::Leaving => self.revoke("a new session began"),
+            News::Up(welcome, sender) => return self.welcomed(&welcome, sender).await,
+            News::Down => {
+                self.telling.left();
+                self.revoke("the session ended");
+            }
+            News::Frame(frame) => match *frame {
+                Frame::Intent(intent, version, blocked) => {
+                    self.blocked(version, blocked)?;
+                    self.intended(intent)?;
+                }
+                Frame::Heard(answers, version, blocked) => {
+                    debug!(beat = answers.beat, "heard");
+                    self.blocked(version, blocked)?;
+                }
+                Frame::Hello(_) | Frame::Welcome(_) | Frame::Status(_) | Frame::Heartbeat(_) | Frame::Goodbye(_) => {}
+            },
+        }
+        Ok(())
+    }
+
+    /// R28: the session is stored before its first status; R33: an epoch that was left is not joined again.
+    async fn welcomed(&mut self, welcome: &Welcome, sender: pilotage_client::agent::SessionSender) -> anyhow::Result<()> {
+        match host::welcome(&self.host, welcome) {
+            Ok(record) => self.write_host(record)?,
+            Err(old) => {
+                error!(%old, "connection closed");
+                drop(sender);
+                return Ok(());
+            }
+        }
+        for app in self.apps.values_mut() {
+            app.held.intent = None; // what was held is of another session (R3)
+        }
+        let metrics = self.meter.read(&self.layout.state);
+        self.telling.joined(welcome, sender, metrics);
+        self.tell().await;
+        Ok(())
+    }
+
+    fn intended(&mut self, intent: Intent) -> anyhow::Result<()> {
+        let app = self.apps.entry(intent.app.clone()).or_insert_with(|| App::new(Slot::default()));
+        match receive(&app.slot, &app.held, self.telling.session(), &intent) {
+            Received::Drop(why) => {
+                debug!(app = %intent.app, generation = %intent.generation, %why, "intent dropped");
+                return Ok(());
+            }
+            Received::Take { record: Some(record) } => {
+                self.ledger.write_slot(&intent.app, &record)?;
+                app.slot = record;
+            }
+            Received::Take { record: None } => {}
+        }
+        app.watch(&intent, &self.config.variables, &self.answers);
+        app.held.intent = Some(intent);
+        Ok(())
+    }
+
+    /// R29: durable on the host before it counts.
+    fn blocked(&mut self, _version: u64, blocked: Option<Blocked>) -> anyhow::Result<()> {
+        if let Some(record) = blocked.and_then(|b| host::blocked(&self.host, &b)) {
+            self.layout.write_blocked(&record.blocked)?;
+            self.write_host(record)?;
+        }
+        Ok(())
+    }
+
+    fn write_host(&mut self, record: Host) -> anyhow::Result<()> {
+        self.ledger.write_host(&record)?;
+        self.host = record.clone();
+        self.hosts.send_replace(record);
+        Ok(())
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        if let Some(app) = self.apps.get_mut(&answer.app) {
+            app.answered(&answer, clock::uptime());
+        }
+    }
+
+    fn staged(&mut self, name: &AppName, release: Release, result: Result<(), StageError>) {
+        let Some(app) = self.apps.get_mut(name) else { return };
+        match result {
+            Ok(()) => {
+                info!(app = %name, package = %release.package.short(), "staged");
+                app.staged(release);
+            }
+            Err(error) => {
+                warn!(app = %name, package = %release.package.short(), %error, "not staged");
+                app.not_staged(release, error.why(), clock::uptime());
+            }
+        }
+    }
+
+    fn measure(&mut self) {
+        let metrics = self.meter.read(&self.layout.state);
+        self.telling.measured(metrics.clone());
+        self.view.send_modify(|view| view.metrics = metrics);
+    }
+
+    /// R6: a run that has disturbed nothing yet and whose permission is void does not begin.
+    fn revoke(&mut self, why: &str) {
+        for (name, app) in &self.apps {
+            app.revoke(&self.layout, name, why);
+        }
+    }
+
+    /// Asks the core for every app until it has nothing more to do, then says what changed.
+    async fn look_at_all(&mut self) -> anyhow::Result<()> {
+        let names: Vec<AppName> = self.apps.keys().cloned().collect();
+        for name in &names {
+            while self.look_at(name)? {}
+        }
+        self.tell().await;
+        Ok(())
+    }
+
+    /// One act of one app; true when there may be more.
+    fn look_at(&mut self, name: &AppName) -> anyhow::Result<bool> {
+        let now = clock::uptime();
+        let seen = Seen { blocked: self.host.blocked.clone() };
+        let Some(app) = self.apps.get_mut(name) else { return Ok(false) };
+        app.pass(&self.layout, name, now);
+        let sight = app.sight(&self.telling, &self.policy, &seen, now);
+        match next(&app.slot, &app.held, &sight) {
+            Act::Idle(why) => {
+                if app.idle_because.replace(why.clone()) != Some(why.clone()) {
+                    debug!(app = %name, %why, "idle");
+                }
+                return Ok(false);
+            }
+            Act::Stage(release) => {
+                app.staging(release);
+                let (coordinator, layout, name, done) = (self.coordinator.clone(), self.layout.clone(), name.clone(), self.staged.clone());
+                tokio::spawn(async move {
+                    let result = fetch::stage(coordinator, layout, name.clone(), release).await;
+                    // The loop is gone only when the agent stops.
+                    let _ = done.send((name, release, result)).await;
+                });
+            }
+            Act::Begin { record } => {
+                self.ledger.write_slot(name, &record)?; // R7: before the deployer starts
+                app.slot = record;
+                self.start(name)?;
+            }
+            Act::Resume => self.start(name)?,
+            Act::TurnBack(why) => {
+                app.turn_back(&self.layout, name, &why)?;
+                return Ok(false);
+            }
+            Act::Close { record } => {
+                info!(app = %name, outcome = ?record.last_ended.as_ref().map(|(_, o)| o), "run over");
+                self.ledger.write_slot(name, &record)?;
+                app.slot = record;
+                app.run_over(now);
+                self.reports.send_modify(|n| *n += 1);
+                let in_use = app.in_use();
+                if let Err(error) = fetch::sweep(&self.layout, name, &in_use) {
+                    warn!(app = %name, %error, "old releases could not be removed");
+                }
+            }
+            Act::Record { record } => {
+                self.ledger.write_slot(name, &record)?;
+                app.slot = record;
+            }
+        }
+        Ok(true)
+    }
+
+    /// A deployer for the run in the ledger; its directory is made when it is not there yet.
+    fn start(&mut self, name: &AppName) -> anyhow::Result<()> {
+        let Some(app) = self.apps.get_mut(name) else { return Ok(()) };
+        let folder = app.prepare_run(&self.layout, name, &self.config, self.boot, &self.telling)?;
+        app.launched(clock::uptime());
+        // A deployer that cannot be started now is tried again: the run stands in the ledger.
+        if let Err(error) = self.launcher.start(&folder) {
+            error!(app = %name, error = format!("{error:#}"), "the deployer could not be started");
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self) {
+        let now = clock::uptime();
+        let slots = self.apps.iter_mut().map(|(name, app)| (name.clone(), app.status(now))).collect();
+        self.view.send_if_modified(|view| {
+            let ready: BTreeMap<AppName, bool> = self.apps.iter().map(|(name, app)| (name.clone(), app.ready(now))).collect();
+            let changed = view.ready != ready;
+            view.ready = ready;
+            changed
+        });
+        self.telling.tell(slots, self.host.blocked.version, now).await;
+    }
+
+    fn wished(&mut self, wish: Wish) -> anyhow::Result<String> {
+        let (name, record, done) = match wish {
+            Wish::Status => return Ok(self.said()),
+            Wish::Rollback(name, why) => {
+                let record = by_hand::rollback(self.slot(&name)?, Why::lossy(&format!("rolled back by hand: {why}")))?;
+                (name, record, "goes back to its previous release, and is pinned")
+            }
+            Wish::Pin(name, why) => {
+                let record = by_hand::pin(self.slot(&name)?, why);
+                (name, record, "pinned: it stays as it is")
+            }
+            Wish::Unpin(name) => {
+                let record = by_hand::unpin(self.slot(&name)?)?;
+                (name, record, "follows the coordinator again")
+            }
+        };
+        self.ledger.write_slot(&name, &record)?;
+        let begins = record.run.is_some();
+        if let Some(app) = self.apps.get_mut(&name) {
+            app.slot = record;
+        }
+        if begins {
+            self.start(&name)?;
+        }
+        let silent = if self.telling.session().is_none() { "\n! the coordinator is silent: nobody checks the floor for you" } else { "" };
+        Ok(format!("{name} {done}{silent}\nnext  pilotage-agent status"))
+    }
+
+    fn slot(&self, name: &AppName) -> anyhow::Result<&Slot> {
+        self.apps.get(name).map(|a| &a.slot).with_context(|| format!("there is no app {name} on this host"))
+    }
+
+    fn said(&mut self) -> String {
+        let now = clock::uptime();
+        let mut text = format!("{} · {}", self.config.host, if self.telling.session().is_some() { "in a session" } else { "no coordinator" });
+        for (name, app) in &mut self.apps {
+            text.push_str(&format!("\n{name}  {}", app.said(now)));
+        }
+        text
+    }
+}
