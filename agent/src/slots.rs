@@ -189,7 +189,7 @@ impl Agent {
             }
             Received::Take { record: Some(record) } => {
                 self.ledger.write_slot(&intent.app, &record)?;
-                app.slot = record;
+                app.slot = *record;
             }
             Received::Take { record: None } => {}
         }
@@ -296,6 +296,7 @@ impl Agent {
                 app.slot = record;
                 app.run_over(now);
                 self.reports.send_modify(|n| *n += 1);
+                app.forget_damaged(&self.layout, name);
                 let in_use = app.in_use();
                 if let Err(error) = fetch::sweep(&self.layout, name, &in_use) {
                     warn!(app = %name, %error, "old releases could not be removed");

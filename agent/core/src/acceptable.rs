@@ -56,3 +56,21 @@ pub fn acceptable(release: &Release, proofs: &[Digest], policy: &HostPolicy, see
         Demand::Nothing => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocked_packages_are_not_acceptable_and_others_are() {
+        let (good, bad) = (Digest::of(b"good"), Digest::of(b"bad"));
+        let seen = Seen { blocked: Blocked { version: 3, packages: vec![bad] } };
+        let check = |package, proofs: usize, expected| {
+            assert_eq!(acceptable(&Release::of(package), &vec![good; proofs], &HostPolicy::default(), &seen), expected);
+        };
+        check(good, 0, Ok(()));
+        check(good, MAX_PROOFS, Ok(()));
+        check(good, MAX_PROOFS + 1, Err(Unacceptable::TooManyProofs(MAX_PROOFS + 1)));
+        check(bad, 0, Err(Unacceptable::Blocked { version: 3 }));
+    }
+}

@@ -160,11 +160,19 @@ fn again(plan: &Plan) -> Vec<Task> {
     tasks
 }
 
+/// True when the old application may have been stopped by one of these tasks.
+pub fn stopped(begun: &[Task]) -> bool {
+    let stops = |t: &Task| {
+        matches!(t, Task::Switch | Task::Hook { side: Side::To, .. } | Task::Hook { side: Side::From, event: Event::ApplicationStop, .. })
+    };
+    begun.iter().any(stops)
+}
+
 /// All tasks back to what ran, given the forward tasks that have begun. Empty when nothing was disturbed.
 pub fn back(plan: &Plan, begun: &[Task]) -> Vec<Task> {
     let any = |test: fn(&Task) -> bool| begun.iter().any(test);
     let new_acted = any(|t| matches!(t, Task::Switch | Task::Hook { side: Side::To, .. }));
-    let stopped = new_acted || any(|t| matches!(t, Task::Hook { side: Side::From, event: Event::ApplicationStop, .. }));
+    let stopped = stopped(begun);
     let mut tasks = Vec::new();
     if new_acted {
         plan.push(&mut tasks, Side::To, &[Event::ApplicationStop]);

@@ -28,6 +28,7 @@
 //! `apps/<app>/releases/<digest hex>/` (unpacked by the agent), `apps/<app>/{current,previous}` (relative links, by the
 //! deployer), `private/manifests/<digest hex>` (canonical manifest text, by the agent), `private/objects` (never),
 //! `private/installed/<app>` (what the last committed run put at its destinations, by the deployer),
+//! `private/committed/<digest hex>` (mark: committed here before, by the deployer),
 //! `private/blocked` (JSON of `Blocked`, by the agent whenever its list changes, durable by rename; absent = empty),
 //! `bundles/<digest hex>` (link to the release directory, so that no hook's command line holds an app's name).
 //!

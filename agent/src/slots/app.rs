@@ -15,7 +15,7 @@ use pilotage_shared::intent::{Go, Intent};
 use pilotage_shared::manifest::Manifest;
 use pilotage_shared::name::{AppName, Version, Why};
 use pilotage_shared::release::{PackageName, Release};
-use pilotage_shared::run::{Phase, RunId};
+use pilotage_shared::run::{Outcome, Phase, RunId};
 use pilotage_shared::status::SlotStatus;
 use pilotage_shared::time::{Millis, Uptime};
 use tokio::sync::mpsc;
@@ -162,6 +162,19 @@ impl App {
             } else if let Some((watch, watched)) = &mut self.watch {
                 *watched = Watched::new(&watch.check, now);
             }
+        }
+    }
+
+    /// A release that was found to differ from its manifest is removed, so that it is unpacked anew under the next intent; one
+    /// that runs, or is the way back, stays for a person to look at.
+    pub fn forget_damaged(&mut self, layout: &Layout, name: &AppName) {
+        let Some((_, Outcome::NotBegun { why })) = &self.slot.last_ended else { return };
+        let damaged = self.bits_of.filter(|r| why.as_str().contains("differs from its manifest") && ![self.slot.running, self.slot.previous].contains(&Some(*r)));
+        if let Some(release) = damaged {
+            warn!(app = %name, package = %release.package.short(), %why, "a damaged release is removed");
+            // What cannot be removed is found damaged again, and said again.
+            let _ = std::fs::remove_dir_all(layout.release(name, &release.package));
+            (self.bits, self.bits_of) = (Bits::Absent, None);
         }
     }
 

@@ -81,7 +81,7 @@ fn hostile<T>(entry: &str, why: impl Into<String>) -> Result<T, BuildError> {
 impl<'a> Builder<'a> {
     /// For an input of that many bytes: unpacked it may have [`UNPACKED_RATIO`] times as many.
     pub fn new(objects: &'a Objects, input: u64) -> Self {
-        let limit = input.saturating_mul(UNPACKED_RATIO).max(UNPACKED_RATIO_FROM).min(UNPACKED_MAX);
+        let limit = input.saturating_mul(UNPACKED_RATIO).clamp(UNPACKED_RATIO_FROM, UNPACKED_MAX);
         Self { objects, entries: BTreeMap::new(), bytes: 0, limit }
     }
 

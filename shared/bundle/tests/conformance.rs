@@ -1,4 +1,5 @@
 //! CodeDeploy's recorded answers to AppSpec texts, access control entries and ranges.
+#![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
 
 use pilotage_bundle::appspec::{self, AppSpec, canonical_acl, canonical_range};
 use serde_json::{Value, json};

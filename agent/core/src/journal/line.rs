@@ -46,10 +46,75 @@ pub fn parse(bytes: &[u8]) -> Result<(Journal, usize), JournalError> {
 
 fn decode(line: &[u8]) -> Option<Record> {
     let line = line.strip_suffix(b"\n")?;
-    let (sum, json) = (line.get(..8)?, line.get(9..)?);
+    let (sum, json) = (line.get(..8)?, line.get(8..)?.strip_prefix(b" ")?);
     let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
     if sum != crc32fast::hash(json) {
         return None;
     }
     serde_json::from_slice(json).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use pilotage_shared::ids::BootId;
+    use pilotage_shared::run::{Event, Outcome};
+    use pilotage_shared::time::Uptime;
+
+    use super::*;
+    use crate::journal::{End, Entry, Turn};
+    use crate::lifecycle::{Side, Task};
+
+    fn record(entry: Entry) -> Record {
+        Record { at: Uptime(7), wall: 9, entry }
+    }
+
+    fn opened() -> Entry {
+        Entry::Opened { boot: BootId([1; 16]) }
+    }
+
+    #[test]
+    fn a_torn_last_line_is_dropped_and_damage_elsewhere_is_an_error() {
+        let lines: Vec<Vec<u8>> = [opened(), Entry::Disturbed, Entry::Closed(Outcome::Committed)].map(|e| line(&record(e))).to_vec();
+        let whole = lines.concat();
+        for cut in 0..whole.len() {
+            let (journal, good) = parse(&whole[..cut]).unwrap();
+            let ends = lines.iter().scan(0, |at, l| { *at += l.len(); Some(*at) }).filter(|end| *end <= cut);
+            assert_eq!((journal.records().len(), good), (ends.clone().count(), ends.last().unwrap_or(0)));
+        }
+        // The last line swallows what is before it when the end between them is damaged; then it is torn.
+        for at in 0..lines[0].len() + lines[1].len() - 1 {
+            let mut bad = whole.clone();
+            bad[at] ^= 4;
+            assert!(parse(&bad).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn illegal_entries_are_errors() {
+        let hook = Task::Hook { side: Side::To, event: Event::ApplicationStart, script: 0 };
+        let began = |task| Entry::Began { task, process: None };
+        let ended = |task| Entry::Ended { task, end: End::good() };
+        let turned = || Entry::Turned(Turn::Asked(pilotage_shared::name::Why::lossy("x")));
+        let closed = || Entry::Closed(Outcome::Committed);
+        let check = |entries: Vec<Entry>, expected: Illegal| {
+            let bytes: Vec<u8> = entries.into_iter().flat_map(|e| line(&record(e))).collect();
+            match parse(&bytes) {
+                Err(JournalError::Illegal { source, .. }) => assert_eq!(source, expected),
+                other => panic!("{other:?}"),
+            }
+        };
+        check(vec![Entry::Disturbed], Illegal::Opening);
+        check(vec![opened(), opened()], Illegal::Opening);
+        check(vec![opened(), closed(), Entry::Disturbed], Illegal::AfterClosed);
+        check(vec![opened(), began(Task::Switch)], Illegal::Permission);
+        check(vec![opened(), Entry::Disturbed, Entry::Disturbed], Illegal::Permission);
+        check(vec![opened(), began(Task::Verify), began(Task::Keep)], Illegal::Began(Task::Keep));
+        check(vec![opened(), Entry::Disturbed, began(hook), began(hook)], Illegal::Began(hook));
+        check(vec![opened(), Entry::Disturbed, began(hook), ended(hook), began(hook)], Illegal::Began(hook));
+        check(vec![opened(), began(Task::Verify), ended(Task::Keep)], Illegal::Ended(Task::Keep));
+        check(vec![opened(), ended(Task::Keep)], Illegal::Ended(Task::Keep));
+        check(vec![opened(), turned()], Illegal::Turned);
+        check(vec![opened(), Entry::Disturbed, turned(), turned()], Illegal::Turned);
+        check(vec![opened(), began(Task::Verify), closed()], Illegal::Closed);
+    }
 }

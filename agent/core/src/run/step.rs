@@ -25,7 +25,7 @@ pub struct Sight {
     pub turn_back: Option<Why>,
     /// Why the new release is not acceptable here, now.
     pub to_refused: Option<Why>,
-    /// Why the old one is not.
+    /// Why the old one is not, or cannot be started any more.
     pub from_refused: Option<Why>,
 }
 
@@ -86,11 +86,11 @@ fn turn(plan: &Plan, why: Why) -> Step {
     if plan.again { Step::Close(Outcome::NeedsHands { why }) } else { Step::TurnBack(Turn::Failed(why)) }
 }
 
-/// What a hook of the new release has started went down with the host; it was not validated since. Once all is done and
-/// only the closing is missing, it is as after any reboot of a committed release.
+/// What a hook of the new release has started went down with the host; it was not validated since. Once all was good and
+/// only the commit is missing, it is as after any reboot of a committed release.
 fn rebooted_after_start(journal: &Journal, sight: &Sight, task: Task) -> bool {
     let started = matches!(task, Task::Hook { side: Side::To, .. });
-    started && journal.ended_in(task) != Some(sight.boot) && journal.end(Task::Commit).is_none()
+    started && journal.ended_in(task) != Some(sight.boot) && !journal.begun().contains(&Task::Commit)
 }
 
 /// Between two tasks on the way forward: the places where others are listened to.
@@ -125,8 +125,8 @@ fn void(request: &Request, sight: &Sight) -> Option<Why> {
 
 fn back(plan: &Plan, journal: &Journal, sight: &Sight, turn: &Turn) -> Step {
     let (Turn::Failed(why) | Turn::Asked(why)) = turn;
-    let mut passed = None;
-    for task in lifecycle::back(plan, &before_turn(journal)) {
+    let (mut passed, begun) = (None, before_turn(journal));
+    for task in lifecycle::back(plan, &begun) {
         match journal.end(task) {
             None if skipped(passed, task) => continue,
             None => match (&sight.from_refused, starts_old(task)) {
@@ -140,7 +140,10 @@ fn back(plan: &Plan, journal: &Journal, sight: &Sight, turn: &Turn) -> Step {
             Some(End::Failed(failure)) => return needs_hands(why, &format!("going back failed: {}", said(task, failure))),
         }
     }
-    Step::Close(Outcome::RolledBack { why: why.clone() })
+    match &sight.from_refused {
+        Some(refused) if plan.from.is_some() && lifecycle::stopped(&begun) => needs_hands(why, &format!("switched back, but not started: {refused}")),
+        Some(_) | None => Step::Close(Outcome::RolledBack { why: why.clone() }),
+    }
 }
 
 fn needs_hands(why: &Why, then: &str) -> Step {

@@ -12,7 +12,7 @@ pub enum Received {
     /// It is the newest; where a record is given it is written before anything is done about the intent (R5).
     Take {
         /// The slot with the generation seen, when it is a new one.
-        record: Option<Slot>,
+        record: Option<Box<Slot>>,
     },
     /// Dropped.
     Drop(Dropped),
@@ -50,6 +50,6 @@ pub fn receive(slot: &Slot, held: &Held, session: Option<&SessionId>, intent: &I
     if known.is_some_and(|k| k.generation == intent.generation && intent.answers < k.answers || k.generation > intent.generation) {
         return Received::Drop(Dropped::OlderAnswer);
     }
-    let record = (intent.generation > slot.seen).then(|| Slot { seen: intent.generation, ..slot.clone() });
+    let record = (intent.generation > slot.seen).then(|| Box::new(Slot { seen: intent.generation, ..slot.clone() }));
     Received::Take { record }
 }

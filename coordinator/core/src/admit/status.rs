@@ -112,8 +112,8 @@ fn observe(world: &World, host: &HostName, app: &AppName, new: &SlotStatus, now:
 /// person has forgiven (retry) stays so.
 fn newest_refusal(old: Option<&Slot>, new: &SlotStatus) -> Option<Refused> {
     let last = new.refused.last()?;
-    let known = old.and_then(|s| s.status.as_ref()).and_then(|s| s.refused.last());
-    if known == Some(last) {
+    let before = old.and_then(|s| s.status.as_ref());
+    if before.is_some_and(|b| b.refused.last() == Some(last) && b.last_ended == new.last_ended) {
         return old.and_then(|s| s.refused.clone());
     }
     let was_down = old.and_then(|s| s.loan.as_ref()).is_some_and(|l| l.was_down && l.release == last.release);

@@ -71,8 +71,8 @@ pub fn finish(view: &View, decision: &mut Decision) {
     let only_stragglers = moving == 0 && standing > 0 && few && decision.waiting.is_empty();
     if view.members() == 0 {
         decision.wait(Cause::NoMembers);
-    } else if forward::too_many(view) {
-        // The policy has paused it: failures over the tolerance never end as a success; a person goes on, or back.
+    } else if forward::too_many(view) || moving + standing == 0 && proved_by_nobody(view) {
+        // The policy has paused it, or nobody runs it: that never ends as a success; a person goes on, or back.
         decision.waiting.push(refused(view));
     } else if moving == 0 && (standing == 0 || only_stragglers && deployment.stragglers_due) && decision.waiting.is_empty() {
         let outcome = match view.mode {
@@ -101,11 +101,23 @@ pub fn finish(view: &View, decision: &mut Decision) {
     if let Some(at) = deployment.stragglers_at {
         decision.waiting.push(Waiting { cause: Cause::Stragglers, count: standing, hosts: left_behind, lifts_at: Some(at) });
     }
+    let said = |cause: &Cause| decision.waiting.iter().any(|w| w.cause == *cause);
+    missing.retain(|cause, _| !said(cause));
     decision.waiting.extend(waits(missing));
+}
+
+/// A release that no member runs is not settled by exceptions alone.
+fn proved_by_nobody(view: &View) -> bool {
+    let Mode::Forward { to, .. } = view.mode else { return false };
+    view.count(|f| f.rests_on(&to)) == 0
 }
 
 fn refused(view: &View) -> Waiting {
     let failed = |f: &Facts| view.mode.to().is_some_and(|to| forward::has_failed(f, &to, view.fleet.newest));
+    if view.count(failed) == 0 {
+        // All of them are pinned by hand.
+        return Waiting { cause: Cause::Pinned, count: view.members(), hosts: forward::named(view, |_| true), lifts_at: None };
+    }
     Waiting { cause: Cause::Refused, count: view.count(failed), hosts: forward::named(view, failed), lifts_at: None }
 }
 

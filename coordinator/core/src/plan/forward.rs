@@ -49,15 +49,10 @@ pub fn too_many(view: &View) -> bool {
     count(view, to, deployment.id.number).saturating_sub(deployment.forgiven) > tolerated
 }
 
-/// R21. Refusals by hosts that were down before count only when no member was anything else.
+/// R21. Refusals by hosts that were down before count only when nobody is left who could prove the release, or has.
 pub fn count(view: &View, to: &Release, number: u32) -> u32 {
-    let strict = view.count(|f| has_failed(f, to, number) && !was_down(f, to, number));
-    let better = view.count(|f| f.running.as_ref() == Some(to) && !has_failed(f, to, number));
-    if strict > 0 || better > 0 {
-        return strict;
-    }
-    let untried = view.count(|f| !has_failed(f, to, number) && f.standing != Counted::Down);
-    if untried > 0 { 0 } else { view.count(|f| was_down(f, to, number)) }
+    let left = view.count(|f| !has_failed(f, to, number));
+    view.count(|f| has_failed(f, to, number) && (left == 0 || !was_down(f, to, number)))
 }
 
 /// Refused in this deployment, or runs the target, at rest, and is down.

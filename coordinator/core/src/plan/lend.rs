@@ -8,6 +8,7 @@ use pilotage_shared::name::HostName;
 use pilotage_shared::release::Release;
 
 use super::budget::Budget;
+use super::forward::named;
 use super::goal::{Goal, may_hide_something};
 use super::{Decision, ROUND, View};
 use crate::change::Change;
@@ -22,14 +23,20 @@ pub fn lend(view: &View, decision: &mut Decision) {
     }
     let mut wanting: Vec<(&Arc<Facts>, _, Release)> = Vec::new();
     for (facts, hosts) in view.groups {
-        if let (Goal::Run(to), true) = (view.mode.goal(view.world, view.fleet.newest, facts), may_begin(facts)) {
-            if facts.running != Some(to) && facts.staged == Some(to) && !may_hide_something(view.fleet, facts) {
-                wanting.push((facts, hosts, to));
-            }
+        let Goal::Run(to) = view.mode.goal(view.world, view.fleet.newest, facts) else { continue };
+        let ready = facts.running != Some(to) && facts.staged == Some(to) && !may_hide_something(view.fleet, facts);
+        if ready && may_begin(facts) {
+            wanting.push((facts, hosts, to));
         }
     }
-    if wanting.is_empty() || !view.world.startup_over && view.count(|f| f.standing == Counted::Unheard) > 0 {
-        return; // Who is unheard is named by `finish` (R16).
+    if wanting.is_empty() {
+        return;
+    }
+    let unheard = |f: &Facts| f.standing == Counted::Unheard;
+    let count = view.count(unheard);
+    if !view.world.startup_over && count > 0 {
+        let lifts_at = view.world.startup_at;
+        return decision.waiting.push(Waiting { cause: Cause::Unheard, count, hosts: named(view, unheard), lifts_at }); // R16
     }
     // `Facts` orders by standing first: down, unknown, settling, available.
     wanting.sort_by(|a, b| a.0.cmp(b.0));

@@ -66,7 +66,7 @@ fn verdict(view: &View, budget: &Budget, facts: &Facts) -> Verdict {
         return Verdict::Withdraw;
     }
     let free = facts.standing == Counted::Down;
-    if loan.while_down && !free || !free && budget.still_keeps(facts).is_err() {
+    if !free && (loan.while_down || budget.still_keeps(facts).is_err()) {
         return Verdict::Withdraw;
     }
     if release == loan.release { Verdict::Keep } else { Verdict::Replace(release) }

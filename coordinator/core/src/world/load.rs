@@ -9,6 +9,7 @@ use super::{Deployment, Due, Fleet, Host, IdempotencyKey, Package, Remembered, S
 use crate::change::Key;
 
 /// One stored record with its key's parts.
+#[expect(clippy::large_enum_variant, reason = "records pass through one at a time; a box for each would cost more")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
     /// The counter.

@@ -64,7 +64,7 @@ fn mode(node: &Node, warnings: &mut Vec<Note>) -> Result<u32, Note> {
     if text.len() > 4 || text.is_empty() || !text.bytes().all(|b| matches!(b, b'0'..=b'7')) {
         return fail(node.line, format!("permissions: mode {text:?} must be at most four digits 0 to 7"));
     }
-    if matches!(&node.value, Value::Scalar { plain: true, .. }) && text.starts_with('0') && text.trim_start_matches('0') != "" {
+    if matches!(&node.value, Value::Scalar { plain: true, .. }) && text.starts_with('0') && !text.trim_start_matches('0').is_empty() {
         warnings.push(Note { line: node.line, text: format!("mode: {text} without quotes: CodeDeploy reads another number; here it is {text}") });
     }
     u32::from_str_radix(text, 8).map_err(|e| Note { line: node.line, text: e.to_string() })

@@ -255,7 +255,8 @@ fn perform(step: Step, journal: &mut Journal, file: &mut Vec<u8>, world: &mut Wo
         Step::Close(outcome) => write(journal, Entry::Closed(outcome)),
         Step::Finished(outcome) => return Some(outcome),
         Step::Adopt(task, _) => {
-            let end = if dice.one_in(2) { failed(Cause::Lost) } else { End::good() };
+            let lost = journal.began_in() != journal.boot() || dice.one_in(2);
+            let end = if lost { failed(Cause::Lost) } else { End::good() };
             // What never ran may be begun again; here it did not run when it is not among the started.
             let end = if world.started.contains(&task) { end } else { failed(Cause::NeverStarted) };
             write(journal, Entry::Ended { task, end });
@@ -284,6 +285,19 @@ fn perform(step: Step, journal: &mut Journal, file: &mut Vec<u8>, world: &mut Wo
     None
 }
 
+/// The boot in which the commit was first begun.
+fn boot_of_commit(journal: &Journal) -> Option<BootId> {
+    let mut boot = None;
+    for record in journal.records() {
+        match &record.entry {
+            Entry::Opened { boot: b } | Entry::Resumed { boot: b } => boot = Some(*b),
+            Entry::Began { task: Task::Commit, .. } => return boot,
+            Entry::Began { .. } | Entry::Ended { .. } | Entry::Disturbed | Entry::Turned(_) | Entry::Closed(_) => {}
+        }
+    }
+    None
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
     #[test]
@@ -295,7 +309,7 @@ proptest! {
         }
         let record = Record { at: Uptime(0), wall: 0, entry: Entry::Opened { boot: BootId::default() } };
         file.extend(line::line(&record));
-        let mut outcome = None;
+        let (mut outcome, mut boot) = (None, BootId::default());
         for _ in 0..2000 {
             // Every step replays the file, as a new deployer would; sometimes the last line is torn.
             if dice.one_in(40) {
@@ -303,9 +317,15 @@ proptest! {
             }
             let (mut journal, good) = line::parse(&file).unwrap();
             file.truncate(good);
+            if dice.one_in(25) && journal.closed().is_none() {
+                boot = BootId([boot.0[0].wrapping_add(1); 16]);
+                let record = Record { at: Uptime(0), wall: 0, entry: Entry::Resumed { boot } };
+                file.extend(line::line(&record));
+                journal.record(record).unwrap();
+            }
             let turn_back = (asked && dice.one_in(15)).then(|| Why::lossy("asked"));
             let revoked = dice.one_in(50).then(|| Why::lossy("revoked"));
-            let step = next(&request, &plan, &journal, &Sight { turn_back, revoked, ..sight() });
+            let step = next(&request, &plan, &journal, &Sight { turn_back, revoked, boot, ..sight() });
             outcome = perform(step, &mut journal, &mut file, &mut world, &mut dice);
             if outcome.is_some() {
                 prop_assert!(report(&request, &plan, &journal).is_some());
@@ -318,11 +338,16 @@ proptest! {
         match outcome.expect("every run ends") {
             Outcome::Committed => {
                 prop_assert_eq!(world.files, Some(true));
-                prop_assert!(forward.into_iter().all(well));
+                prop_assert!(forward.iter().copied().all(well));
+                let committing = boot_of_commit(&journal);
+                let together = |t: &&Task| matches!(t, Task::Hook { side: Side::To, .. });
+                prop_assert!(forward.iter().filter(together).all(|t| journal.ended_in(*t) == committing));
             }
             Outcome::RolledBack { .. } => {
                 prop_assert_eq!(world.files, None);
-                prop_assert!(lifecycle::back(&plan, &before_turn(&journal)).into_iter().all(well));
+                let back = lifecycle::back(&plan, &before_turn(&journal));
+                prop_assert!(back.iter().copied().all(well));
+                prop_assert!(back.iter().filter(|t| starts_old(**t)).all(|t| journal.ended_in(*t) == Some(boot)));
             }
             Outcome::NotBegun { .. } => prop_assert!(world.started.iter().all(|t| !t.disturbs()), "{:?}", world),
             Outcome::NeedsHands { why } => prop_assert!(why.as_str().contains("going back failed"), "{}", why),

@@ -1,0 +1,201 @@
+//! A hook's output on disk, in CodeDeploy's line format (H12): `YYYY-MM-DD HH:MM:SS [stdout]line`, local time. Any bytes
+//! are taken as they come. Head and tail are kept up to a cap; what was left out in between is counted in a line.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use pilotage_shared::limits::HOOK_LOG_MAX;
+
+/// Half of the cap for the head, half for the tail.
+const HALF: u64 = HOOK_LOG_MAX / 2;
+/// A longer line is cut into pieces.
+const LINE_MAX: usize = 64 << 10;
+
+/// The log of one hook: its own file, and its part of the file of all hooks.
+pub struct HookLog {
+    files: Vec<File>,
+    head: u64,
+    tail: VecDeque<Vec<u8>>,
+    tail_bytes: u64,
+    left_out: (u64, u64),
+    last_line: String,
+    stamp: (i64, String),
+}
+
+/// Which output a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+impl Stream {
+    fn tag(self) -> &'static str {
+        match self {
+            Stream::Out => "[stdout]",
+            Stream::Err => "[stderr]",
+        }
+    }
+}
+
+impl HookLog {
+    /// Opens both files for appending; 0600, like the folder.
+    pub fn open(own: &Path, all: &Path) -> io::Result<Self> {
+        let open = |path| OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+        Ok(Self {
+            files: vec![open(own)?, open(all)?],
+            head: 0,
+            tail: VecDeque::new(),
+            tail_bytes: 0,
+            left_out: (0, 0),
+            last_line: String::new(),
+            stamp: (i64::MIN, String::new()),
+        })
+    }
+
+    /// The lines that CodeDeploy writes before a script; the file of all hooks names an event once, before its `first`.
+    pub fn header(&mut self, event: &str, location: &str, first: bool) {
+        let line = format!("{}LifecycleEvent - {event}\n", self.stamp());
+        let files = if first { self.files.as_mut_slice() } else { &mut self.files[..1] };
+        for file in files {
+            let _ = file.write_all(line.as_bytes());
+        }
+        self.write(format!("Script - {location}").as_bytes());
+    }
+
+    /// One line of output.
+    pub fn line(&mut self, stream: Stream, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]);
+        if !text.trim().is_empty() {
+            self.last_line = text.trim().to_owned();
+        }
+        self.write(&[stream.tag().as_bytes(), bytes].concat());
+    }
+
+    /// The last line that was not blank.
+    pub fn last_line(&self) -> &str {
+        &self.last_line
+    }
+
+    /// Writes what was held back for the tail.
+    pub fn finish(&mut self) {
+        if self.left_out.0 > 0 {
+            let (lines, bytes) = self.left_out;
+            let note = format!("{}({lines} lines, {bytes} bytes left out here)\n", self.stamp());
+            self.put(note.as_bytes());
+        }
+        for line in std::mem::take(&mut self.tail) {
+            self.put(&line);
+        }
+        self.tail_bytes = 0;
+    }
+
+    fn write(&mut self, text: &[u8]) {
+        let line = [self.stamp().as_bytes(), text, b"\n"].concat();
+        if self.head + line.len() as u64 <= HALF && self.tail.is_empty() {
+            self.head += line.len() as u64;
+            return self.put(&line);
+        }
+        self.tail_bytes += line.len() as u64;
+        self.tail.push_back(line);
+        while self.tail_bytes > HALF {
+            let Some(first) = self.tail.pop_front() else { break };
+            self.tail_bytes -= first.len() as u64;
+            self.left_out = (self.left_out.0 + 1, self.left_out.1 + first.len() as u64);
+        }
+    }
+
+    /// A full disk costs output, never the hook.
+    fn put(&mut self, bytes: &[u8]) {
+        for file in &mut self.files {
+            let _ = file.write_all(bytes);
+        }
+    }
+
+    fn stamp(&mut self) -> &str {
+        let now = jiff::Timestamp::now();
+        if now.as_second() != self.stamp.0 {
+            let local = now.to_zoned_datetime(jiff::tz::TimeZone::system());
+            self.stamp = (now.as_second(), local.strftime("%Y-%m-%d %H:%M:%S ").to_string());
+        }
+        &self.stamp.1
+    }
+}
+
+/// Reads one pipe to its end into the log.
+pub fn drain(mut pipe: impl Read, stream: Stream, log: &Mutex<HookLog>) {
+    let (mut rest, mut chunk) = (Vec::new(), vec![0; LINE_MAX]);
+    loop {
+        let read = match pipe.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => break,
+        };
+        rest.extend_from_slice(&chunk[..read]);
+        let whole = rest.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let ready = if whole == 0 && rest.len() >= LINE_MAX { rest.len() } else { whole };
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in rest[..ready].split_inclusive(|b| *b == b'\n') {
+            log.line(stream, line.strip_suffix(b"\n").unwrap_or(line));
+        }
+        rest.drain(..ready);
+    }
+    if !rest.is_empty() {
+        log.lock().unwrap_or_else(PoisonError::into_inner).line(stream, &rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn check(output: &[u8], test: impl Fn(&str, &HookLog)) {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, all) = (dir.path().join("own"), dir.path().join("all"));
+        let log = Mutex::new(HookLog::open(&own, &all).unwrap());
+        log.lock().unwrap().header("ApplicationStart", "scripts/start.sh", true);
+        drain(output, Stream::Out, &log);
+        let mut log = log.into_inner().unwrap();
+        log.finish();
+        let text = String::from_utf8_lossy(&fs::read(&own).unwrap()).into_owned();
+        assert_eq!(fs::read(&own).unwrap(), fs::read(&all).unwrap());
+        test(&text, &log);
+    }
+
+    #[test]
+    fn lines_have_codedeploys_form() {
+        check(b"one\n\xff two\n\nlast without end", |text, log| {
+            let lines: Vec<&str> = text.lines().collect();
+            let behind: Vec<&str> = lines.iter().map(|l| &l[20..]).collect();
+            assert_eq!(behind, ["LifecycleEvent - ApplicationStart", "Script - scripts/start.sh", "[stdout]one", "[stdout]\u{fffd} two", "[stdout]", "[stdout]last without end"]);
+            let shape: String = lines[0][..20].chars().map(|c| if c.is_ascii_digit() { 'd' } else { c }).collect();
+            assert_eq!(shape, "dddd-dd-dd dd:dd:dd ");
+            assert_eq!(log.last_line(), "last without end");
+        });
+    }
+
+    #[test]
+    fn head_and_tail_are_kept_and_the_rest_is_counted() {
+        let output: Vec<u8> = (0..200_000).flat_map(|n| format!("line {n}\n").into_bytes()).collect();
+        check(&output, |text, _| {
+            assert!(text.len() as u64 <= HOOK_LOG_MAX + 200, "{}", text.len());
+            assert!(text.contains("[stdout]line 0\n") && text.ends_with("[stdout]line 199999\n"));
+            let counted = text.lines().find(|l| l.contains("left out here")).unwrap();
+            let left: u64 = counted.split(['(', ' ']).filter_map(|w| w.parse().ok()).next().unwrap();
+            assert_eq!(left + text.lines().count() as u64 - 3, 200_000);
+        });
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_not_kept_in_memory() {
+        check(&vec![b'x'; 300 << 10], |text, _| assert!(text.lines().count() > 4));
+    }
+}

@@ -1,0 +1,70 @@
+//! What travels between deployer, supervisor and the process that becomes the hook: one line of JSON each.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use pilotage_agent_core::journal::End;
+use serde::{Deserialize, Serialize};
+
+/// Deployer → supervisor. The supervisor's working directory is the run directory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// The n-th hook of the run, from 1.
+    pub number: usize,
+    /// As in the AppSpec.
+    pub event: String,
+    /// The first script of its event: the combined log names the event.
+    pub first: bool,
+    /// As in the AppSpec; for messages.
+    pub location: String,
+    /// Whose account, as in the AppSpec; for messages.
+    pub runas: Option<String>,
+    /// Its budget (H8).
+    pub timeout_ms: u64,
+    /// What is executed.
+    pub program: Program,
+}
+
+/// Supervisor → the process that becomes the hook.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Program {
+    /// Absolute path of the script; its `$0`.
+    pub path: PathBuf,
+    /// The shell that reads it, when the kernel cannot start it by itself.
+    pub shell: Option<PathBuf>,
+    /// Everything of its environment.
+    pub environment: BTreeMap<String, String>,
+    /// The account to become; none: the deployer's own.
+    pub become_: Option<Become>,
+}
+
+/// An account to become before the script starts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Become {
+    /// Its name; for the supplementary groups.
+    pub name: String,
+    /// Number of the user.
+    pub uid: u32,
+    /// Number of its primary group.
+    pub gid: u32,
+}
+
+/// What a supervisor leaves behind in `results/<number>`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Result {
+    /// How the hook ended.
+    pub end: End,
+}
+
+/// The name of a hook's result in the run directory.
+pub fn result_name(number: usize) -> String {
+    format!("results/{number}")
+}
+
+/// There from the moment that the hook was let go; means something within one boot.
+pub fn let_go_name(number: usize) -> String {
+    format!("results/{number}.go")
+}
+
+/// Held by `flock` while a supervisor lives.
+pub const SUPERVISOR_LOCK: &str = "supervisor";

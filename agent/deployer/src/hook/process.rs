@@ -1,0 +1,67 @@
+//! Processes told apart for good (number and start time), and the end of a whole session.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use pilotage_agent_core::journal::Process;
+
+/// Between TERM and KILL.
+pub const GRACE: Duration = Duration::from_secs(5);
+/// How often a session that is ending is looked at: nobody tells about processes that are not our children.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The fields of `/proc/<pid>/stat` that we use.
+struct Stat {
+    session: i32,
+    zombie: bool,
+    started: u64,
+}
+
+fn stat(pid: i32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold anything, also brackets: fields are counted behind the last one.
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(Stat { session: fields.get(3)?.parse().ok()?, zombie: matches!(*fields.first()?, "Z" | "X"), started: fields.get(19)?.parse().ok()? })
+}
+
+/// The living process of that number.
+pub fn of(pid: u32) -> Option<Process> {
+    let pid = i32::try_from(pid).ok()?;
+    stat(pid).map(|s| Process { pid, started: s.started })
+}
+
+/// True while exactly that process lives.
+pub fn alive(process: Process) -> bool {
+    stat(process.pid).is_some_and(|s| s.started == process.started && !s.zombie)
+}
+
+/// Living processes of a session.
+fn members(session: i32) -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let numbers = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
+    numbers.filter(|&pid| stat(pid).is_some_and(|s| s.session == session && !s.zombie)).collect()
+}
+
+fn signal(session: i32, signal: Signal) {
+    // A process that ended by itself meanwhile is what we wanted.
+    let _ = killpg(Pid::from_raw(session), signal);
+    for pid in members(session) {
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+/// Ends all of a hook's session: TERM, a grace, KILL (H8, H9). The session's number is its leader's, and cannot be given
+/// to another while one member lives.
+pub fn end_session(session: i32) {
+    signal(session, Signal::SIGTERM);
+    let until = Instant::now() + GRACE;
+    while !members(session).is_empty() {
+        if Instant::now() >= until {
+            signal(session, Signal::SIGKILL);
+            return;
+        }
+        std::thread::sleep(LOOK);
+    }
+}

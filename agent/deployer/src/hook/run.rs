@@ -1,0 +1,197 @@
+//! The deployer's side of a hook: find the script, make the supervisor, let the hook go, take its result; or adopt one
+//! that an earlier deployer of this run has begun.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use nix::fcntl::{Flock, FlockArg};
+use pilotage_agent_core::journal::{End, Process};
+use pilotage_agent_core::lifecycle::Script;
+use pilotage_agent_core::run::Contract;
+use pilotage_shared::run::Event;
+use pilotage_shared::time::Millis;
+
+use super::account::{self, AccountError};
+use super::end;
+use super::environment::{environment, of_host};
+use super::order::{self, Become, Order, Program, SUPERVISOR_LOCK, let_go_name, result_name};
+use super::process;
+use crate::place;
+
+/// Why the machinery (not the script) failed.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    /// The supervisor.
+    #[error("failed to {0} the hook's supervisor")]
+    Supervisor(&'static str, #[source] io::Error),
+    /// The lock.
+    #[error("failed to wait for the hook's supervisor")]
+    Lock(#[source] nix::Error),
+    /// Words between us.
+    #[error("failed to understand the hook's supervisor")]
+    Form(#[source] serde_json::Error),
+}
+
+/// What a hook is run with.
+pub struct Setting<'a> {
+    /// The run directory.
+    pub run: &'a Path,
+    /// The release directory, for opening.
+    pub release: &'a Path,
+    /// The same directory as the script's `$0` names it: no app name in it.
+    pub bundle: &'a Path,
+    /// CodeDeploy's names.
+    pub contract: &'a Contract,
+    /// The host's own.
+    pub variables: &'a BTreeMap<String, String>,
+}
+
+/// A hook that waits to be let go.
+pub struct Held {
+    supervisor: Child,
+    word: ChildStdin,
+    number: usize,
+    /// The hook's process.
+    pub process: Option<Process>,
+}
+
+/// Makes the n-th hook of the run, held back. `Err(End)` when the script itself is the reason that it cannot be.
+pub fn make(setting: &Setting, number: usize, event: &str, first: bool, script: &Script) -> Result<Result<Held, End>, HookError> {
+    let program = match the_program(setting, event, script) {
+        Ok(program) => program,
+        Err(end) => return Ok(Err(end)),
+    };
+    let order = Order {
+        number,
+        event: event.to_owned(),
+        first,
+        location: script.location.clone(),
+        runas: script.runas.clone(),
+        timeout_ms: script.timeout.0,
+        program,
+    };
+    start(setting.run, &order).map(Ok)
+}
+
+/// The program of a health check by command: a script of the package, run as a hook without `runas` is.
+pub fn program(setting: &Setting, location: &str) -> Result<Program, String> {
+    let script = Script { location: location.to_owned(), timeout: Millis(0), runas: None, sudo: false };
+    the_program(setting, Event::HealthCheck.as_str(), &script).map_err(|end| match end {
+        End::Failed(failure) => failure.message.to_string(),
+        End::Good { .. } => String::new(),
+    })
+}
+
+fn the_program(setting: &Setting, event: &str, script: &Script) -> Result<Program, End> {
+    let location = script.location.trim_start_matches('/');
+    let path = setting.bundle.join(location);
+    let start = readable(setting.release, Path::new(location)).map_err(|why| match why {
+        Unusable::Missing => end::missing(&path.display().to_string()),
+        Unusable::NotExecutable => end::not_executable(&path.display().to_string()),
+    })?;
+    let account = account::for_script(script.runas.as_deref(), script.sudo).map_err(|e| no_account(script, &e))?;
+    let host = if script.runas.is_some() { of_host() } else { BTreeMap::new() };
+    let own = account::own();
+    let environment = environment(account.as_ref().unwrap_or(&own), setting.contract, event, setting.variables, &host);
+    // Without a shebang CodeDeploy reads a script by sh, but by the login shell of the runas user (wild 11).
+    let shell = match (start, &account) {
+        (Start::ByKernel, _) => None,
+        (Start::ByShell, Some(account)) if script.runas.is_some() => Some(account.script_shell()),
+        (Start::ByShell, _) => Some(PathBuf::from("/bin/sh")),
+    };
+    let become_ = account.map(|a| Become { name: a.name, uid: a.uid, gid: a.gid });
+    Ok(Program { path, shell, environment, become_ })
+}
+
+impl Held {
+    /// Lets it go and waits for its end. Called only when the journal's `Began` is durable.
+    pub fn run(mut self, run: &Path) -> Result<End, HookError> {
+        // A supervisor that has died meanwhile shows by its missing result.
+        let _ = self.word.write_all(b"go\n");
+        drop(self.word);
+        self.supervisor.wait().map_err(|e| HookError::Supervisor("wait for", e))?;
+        taken(run, self.number, self.process, true)
+    }
+}
+
+/// Waits for a hook that an earlier deployer has begun, if it lives, and takes its result. `same_boot`: in this boot.
+pub fn adopt(run: &Path, number: usize, process: Option<Process>, same_boot: bool) -> Result<End, HookError> {
+    if same_boot {
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(run.join(SUPERVISOR_LOCK));
+        let lock = lock.map_err(|e| HookError::Supervisor("find", e))?;
+        drop(Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| HookError::Lock(e))?);
+    }
+    taken(run, number, process, same_boot)
+}
+
+/// The result, or what its absence means. What is left of a hook without a supervisor is ended: nobody could say how it ends.
+fn taken(run: &Path, number: usize, process: Option<Process>, same_boot: bool) -> Result<End, HookError> {
+    match fs::read(run.join(result_name(number))) {
+        Ok(text) => return Ok(serde_json::from_slice::<order::Result>(&text).map_err(HookError::Form)?.end),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(HookError::Supervisor("read the result of", error)),
+    }
+    if same_boot && !run.join(let_go_name(number)).exists() {
+        return Ok(end::never_started());
+    }
+    if let Some(process) = process.filter(|p| same_boot && process::alive(*p)) {
+        process::end_session(process.pid);
+    }
+    Ok(end::lost())
+}
+
+fn start(run: &Path, order: &Order) -> Result<Held, HookError> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("pilotage-deployer").arg("--supervise").current_dir(run).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut supervisor = command.spawn().map_err(|e| HookError::Supervisor("make", e))?;
+    let broken = || HookError::Supervisor("talk to", io::ErrorKind::BrokenPipe.into());
+    let (mut word, said) = supervisor.stdin.take().zip(supervisor.stdout.take()).ok_or_else(broken)?;
+    let text = serde_json::to_string(order).map_err(HookError::Form)?;
+    writeln!(word, "{text}").map_err(|e| HookError::Supervisor("order", e))?;
+    let mut line = String::new();
+    BufReader::new(said).read_line(&mut line).map_err(|e| HookError::Supervisor("hear", e))?;
+    let process = serde_json::from_str(&line).map_err(HookError::Form)?;
+    Ok(Held { supervisor, word, number: order.number, process })
+}
+
+/// Who can start a script.
+enum Start {
+    ByKernel,
+    ByShell,
+}
+
+enum Unusable {
+    Missing,
+    NotExecutable,
+}
+
+/// Finds the script beneath the release and makes it executable (H6).
+fn readable(release: &Path, location: &Path) -> Result<Start, Unusable> {
+    let mut file: File = place::open_beneath(release, location).map_err(|_| Unusable::Missing)?;
+    let meta = file.metadata().map_err(|_| Unusable::Missing)?;
+    if !meta.is_file() {
+        return Err(Unusable::Missing);
+    }
+    let mode = meta.permissions().mode() & 0o7777;
+    // Whoever may read it may execute it; who may not read it stays out (H6).
+    let wanted = mode | 0o100 | ((mode & 0o444) >> 2);
+    if mode != wanted {
+        file.set_permissions(fs::Permissions::from_mode(wanted)).map_err(|_| Unusable::NotExecutable)?;
+    }
+    let mut magic = [0; 4];
+    let read = file.read(&mut magic).map_err(|_| Unusable::NotExecutable)?;
+    let by_kernel = magic[..read].starts_with(b"#!") || magic[..read] == *b"\x7fELF";
+    Ok(if by_kernel { Start::ByKernel } else { Start::ByShell })
+}
+
+/// H13: an ordinary failure of the script.
+fn no_account(script: &Script, error: &AccountError) -> End {
+    let user = script.runas.clone().unwrap_or_else(|| "root".to_owned());
+    let message = format!("Script at specified location: {} run as user {user} failed with exit code 1", script.location);
+    end::failed(pilotage_agent_core::journal::Cause::Exited(1), &message, &error.to_string())
+}

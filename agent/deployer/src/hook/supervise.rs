@@ -1,0 +1,165 @@
+//! The supervisor of one hook: output, time limit, result. Runs as `--supervise`, with the run directory as its own.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{Flock, FlockArg};
+use pilotage_disk::durable;
+use pilotage_agent_core::run::{LOGS, SCRIPTS_LOG};
+
+use super::end::{self, Seen};
+use super::log::{HookLog, Stream, drain};
+use super::order::{Order, SUPERVISOR_LOCK, let_go_name, result_name};
+use super::{order, process};
+
+/// After the script has failed, or was ended: so long its output is still listened to.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Why a hook could not be supervised.
+#[derive(Debug, thiserror::Error)]
+pub enum SuperviseError {
+    /// Talking to the deployer, or preparing.
+    #[error("failed to {0}")]
+    Io(&'static str, #[source] io::Error),
+    /// A session of its own.
+    #[error("failed to start a session")]
+    Session(#[source] nix::Error),
+    /// Another supervisor lives.
+    #[error("failed to take the supervisor's lock")]
+    Lock(#[source] nix::Error),
+    /// The order, or the result.
+    #[error("failed to understand the order")]
+    Form(#[source] serde_json::Error),
+    /// The result could not be kept.
+    #[error("failed to keep the result")]
+    Result(#[source] durable::DurableError),
+}
+
+enum Event {
+    Exited(io::Result<ExitStatus>),
+    Closed(Stream),
+}
+
+/// Reads its order from stdin, makes the hook, says its process on stdout, waits for the word, and sees it to its end.
+pub fn supervise() -> Result<(), SuperviseError> {
+    nix::unistd::setsid().map_err(SuperviseError::Session)?;
+    let mut orders = io::stdin().lock();
+    let mut line = String::new();
+    orders.read_line(&mut line).map_err(|e| SuperviseError::Io("read the order", e))?;
+    let order: Order = serde_json::from_str(&line).map_err(SuperviseError::Form)?;
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(SUPERVISOR_LOCK);
+    let lock = lock.map_err(|e| SuperviseError::Io("open the lock", e))?;
+    let _alive = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| SuperviseError::Lock(e))?;
+
+    let mut child = make().map_err(|e| SuperviseError::Io("make the process", e))?;
+    let found = process::of(child.id());
+    let word = serde_json::to_string(&found).map_err(SuperviseError::Form)?;
+    writeln!(io::stdout(), "{word}").and_then(|()| io::stdout().flush()).map_err(|e| SuperviseError::Io("say the process", e))?;
+
+    let mut word = String::new();
+    orders.read_line(&mut word).map_err(|e| SuperviseError::Io("wait for the word", e))?;
+    if word != "go\n" {
+        // The deployer went away before its record was durable: the hook is never let go.
+        drop(child.stdin.take());
+        let _ = child.wait();
+        return Ok(());
+    }
+    File::create(let_go_name(order.number)).map_err(|e| SuperviseError::Io("mark the start", e))?;
+    let log = open_log(&order)?;
+    let (seen, last_line) = see(&order, child, log)?;
+    keep(&order, &order::Result { end: end::end(&order, seen, &last_line) })
+}
+
+/// The process that waits to become the hook.
+fn make() -> io::Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("pilotage-deployer").arg("--exec").env_clear().current_dir("/");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+}
+
+fn open_log(order: &Order) -> Result<HookLog, SuperviseError> {
+    let logs = Path::new(LOGS);
+    let own = logs.join(format!("{:03}-{}.log", order.number, order.event));
+    let mut log = HookLog::open(&own, &logs.join(SCRIPTS_LOG)).map_err(|e| SuperviseError::Io("open the log", e))?;
+    log.header(&order.event, &order.location, order.first);
+    Ok(log)
+}
+
+fn see(order: &Order, mut child: Child, log: HookLog) -> Result<(Seen, String), SuperviseError> {
+    let (send, events) = sync_channel(8);
+    let log = Arc::new(Mutex::new(log));
+    if let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) {
+        let (log_out, log_err, sent_out, sent_err) = (log.clone(), log.clone(), send.clone(), send.clone());
+        thread::spawn(move || (drain(out, Stream::Out, &log_out), sent_out.send(Event::Closed(Stream::Out))));
+        thread::spawn(move || (drain(err, Stream::Err, &log_err), sent_err.send(Event::Closed(Stream::Err))));
+    }
+    let session = child.id() as i32;
+    let program = serde_json::to_string(&order.program).map_err(SuperviseError::Form)?;
+    let mut input = child.stdin.take().ok_or_else(|| SuperviseError::Io("let it go", io::ErrorKind::BrokenPipe.into()))?;
+    let let_go = input.write_all(program.as_bytes()).and_then(|()| input.write_all(b"\n"));
+    drop(input);
+    thread::spawn(move || send.send(Event::Exited(child.wait())));
+    // When it could not even read its order it says why on its stderr and exits.
+    let _ = let_go;
+    let seen = wait(Duration::from_millis(order.timeout_ms), session, &events);
+    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+    log.finish();
+    Ok((seen, log.last_line().to_owned()))
+}
+
+/// One budget for the exit and both outputs (H8).
+fn wait(budget: Duration, session: i32, events: &Receiver<Event>) -> Seen {
+    let mut until = Instant::now() + budget;
+    let (mut status, mut open) = (None, vec![Stream::Out, Stream::Err]);
+    let mut timed_out = false;
+    loop {
+        match status {
+            Some(seen) if open.is_empty() => return if timed_out { Seen::TimedOut } else { seen },
+            Some(_) | None => {}
+        }
+        match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(Event::Closed(stream)) => open.retain(|s| *s != stream),
+            Ok(Event::Exited(exit)) => {
+                let seen = exited(exit);
+                if seen != Seen::Exited(0) || timed_out {
+                    // Who failed is not waited for longer because a child of his still talks.
+                    until = until.min(Instant::now() + LAST_WORDS);
+                }
+                status = Some(seen);
+            }
+            Err(_) => match status {
+                Some(_) if timed_out => return Seen::TimedOut,
+                Some(Seen::Exited(0)) => return Seen::LeftOpen { stream: if open.contains(&Stream::Out) { "STDOUT" } else { "STDERR" } },
+                Some(seen) => return seen,
+                None if timed_out => return Seen::TimedOut,
+                None => {
+                    timed_out = true;
+                    process::end_session(session);
+                    until = Instant::now() + LAST_WORDS;
+                }
+            },
+        }
+    }
+}
+
+fn exited(exit: io::Result<ExitStatus>) -> Seen {
+    match exit.ok().map(|s| (s.code(), s.signal())) {
+        Some((Some(status), _)) => Seen::Exited(status),
+        Some((None, signal)) => Seen::Killed(signal.unwrap_or(0)),
+        None => Seen::Killed(0),
+    }
+}
+
+fn keep(order: &Order, result: &order::Result) -> Result<(), SuperviseError> {
+    fs::create_dir_all("results").map_err(|e| SuperviseError::Io("make results", e))?;
+    let text = serde_json::to_vec(result).map_err(SuperviseError::Form)?;
+    durable::replace(Path::new(&result_name(order.number)), &text, 0o600).map_err(SuperviseError::Result)
+}

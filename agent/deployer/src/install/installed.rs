@@ -1,0 +1,39 @@
+//! What an app's committed release has put at its destinations: the only files that its next run may remove (D2).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use pilotage_disk::durable;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::InstallError;
+
+/// All of it, by cleaned absolute path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installed {
+    /// Files and links.
+    pub files: BTreeSet<PathBuf>,
+    /// Folders that were made for them.
+    pub folders: BTreeSet<PathBuf>,
+}
+
+/// Reads a record of ours; none when it was never written.
+pub fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, InstallError> {
+    match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|source| InstallError::Record { path: path.to_owned(), source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(InstallError::io("read", path)(error)),
+    }
+}
+
+/// Writes one, durable.
+pub fn save<T: Serialize>(path: &Path, record: &T) -> Result<(), InstallError> {
+    let text = serde_json::to_vec(record).map_err(|source| InstallError::Record { path: path.to_owned(), source })?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(InstallError::io("make", folder))?;
+    }
+    Ok(durable::replace(path, &text, 0o600)?)
+}

@@ -1,0 +1,144 @@
+//! What is to be installed where, from the release directory as it is now (B15): pure reading, nothing is changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::InstallError;
+use super::kept::Meta;
+use super::spec::Spec;
+use crate::place;
+
+/// One file or link to install.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Inside the release directory.
+    pub source: PathBuf,
+    /// A link's target; none: a file.
+    pub link: Option<PathBuf>,
+    /// What it gets.
+    pub meta: Meta,
+}
+
+/// All of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallPlan {
+    /// By destination.
+    pub items: BTreeMap<PathBuf, Item>,
+    /// Folders that must be there, from the top down.
+    pub folders: BTreeSet<PathBuf>,
+    /// Modes and owners that `permissions` gives to folders that are made.
+    pub dressed: BTreeMap<PathBuf, Meta>,
+}
+
+/// What the manifest says of an entry: in the release directory its owner is root and its mode is tamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Original {
+    /// All twelve bits.
+    pub mode: u32,
+    /// Owner on this host.
+    pub uid: u32,
+    /// Group on this host.
+    pub gid: u32,
+    /// Seconds since 1970; 0 when nobody said.
+    pub mtime: i64,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// By path inside the release.
+pub type Originals = BTreeMap<PathBuf, Original>;
+
+/// Where a release comes from.
+pub struct Source<'a> {
+    /// Its directory.
+    pub release: &'a Path,
+    /// What its manifest says.
+    pub originals: &'a Originals,
+    /// The agent's state directory: nothing is installed there.
+    pub state: &'a Path,
+}
+
+/// Plans all entries of `files`.
+pub fn plan(source: &Source, spec: &Spec) -> Result<InstallPlan, InstallError> {
+    let mut plan = InstallPlan::default();
+    for entry in &spec.files {
+        let inside = place::clean(Path::new(&entry.source));
+        let inside = inside.strip_prefix("/").unwrap_or(&inside).to_owned();
+        let destination = place::clean(Path::new(&entry.destination));
+        let from = source.release.join(&inside);
+        let meta = fs::symlink_metadata(&from).map_err(|_| InstallError::Source(entry.source.clone()))?;
+        if meta.is_dir() {
+            plan.folder(source, &inside, &destination)?;
+        } else {
+            let name = inside.file_name().ok_or_else(|| InstallError::Source(entry.source.clone()))?.to_owned();
+            plan.ancestors(&destination);
+            plan.item(source, &inside, destination.join(name), &meta)?;
+        }
+    }
+    match plan.items.keys().find(|to| plan.folders.contains(*to)) {
+        Some(both) => Err(InstallError::Twice(both.clone())),
+        None => Ok(plan),
+    }
+}
+
+impl InstallPlan {
+    fn folder(&mut self, source: &Source, inside: &Path, to: &Path) -> Result<(), InstallError> {
+        self.ancestors(to);
+        let from = source.release.join(inside);
+        for entry in fs::read_dir(&from).map_err(InstallError::io("list", &from))? {
+            let entry = entry.map_err(InstallError::io("list", &from))?;
+            let (inside, to) = (inside.join(entry.file_name()), to.join(entry.file_name()));
+            let meta = entry.metadata().map_err(InstallError::io("look at", entry.path()))?;
+            if meta.is_dir() {
+                self.folder(source, &inside, &to)?;
+            } else {
+                self.item(source, &inside, to, &meta)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ancestors(&mut self, folder: &Path) {
+        self.folders.extend(folder.ancestors().filter(|f| f.parent().is_some()).map(Path::to_owned));
+    }
+
+    fn item(&mut self, source: &Source, inside: &Path, to: PathBuf, meta: &Metadata) -> Result<(), InstallError> {
+        if to.starts_with(source.state) {
+            return Err(InstallError::OwnState(to));
+        }
+        let link = match (meta.is_symlink(), meta.is_file()) {
+            (true, _) => Some(fs::read_link(source.release.join(inside)).map_err(InstallError::io("read the link", inside))?),
+            (false, true) => None,
+            // A hook may have left a socket or pipe in the release: nothing that can be installed.
+            (false, false) => return Ok(()),
+        };
+        let item = Item { source: inside.to_owned(), link, meta: dressed(source.originals.get(inside), meta) };
+        match self.items.insert(to.clone(), item) {
+            Some(_) => Err(InstallError::Twice(to)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The manifest's word, unless a hook has changed it in the release directory since (B10, B15).
+fn dressed(original: Option<&Original>, now: &Metadata) -> Meta {
+    let mode = now.mode() & 0o7777;
+    let mut meta = Meta { mode, uid: now.uid(), gid: now.gid(), mtime: (now.mtime(), now.mtime_nsec()) };
+    if let Some(original) = original {
+        let plain = |m: u32| m & 0o755 & !0o111;
+        if plain(mode) == plain(original.mode) && mode & 0o7022 == 0 {
+            meta.mode = original.mode | (mode & 0o111);
+        }
+        if place::ours(meta.uid) {
+            (meta.uid, meta.gid) = (original.uid, original.gid);
+        }
+        if original.mtime > 0 && original.size == now.len() {
+            meta.mtime = (original.mtime, 0);
+        }
+    }
+    meta
+}

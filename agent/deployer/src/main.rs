@@ -1,0 +1,43 @@
+//! `pilotage-deployer RUN-DIRECTORY`: performs one run. Started by the agent, in the directory, as `pilotage-deployer .`:
+//! a command line holds no name of an app, because hooks end processes by their command lines.
+//!
+//! Exit codes: 0 the run has ended and is reported (whatever its outcome), 1 it cannot be worked on, 2 wrong usage,
+//! 3 another deployer performs it. `--supervise` and `--exec` are how it starts itself for hooks (`hook`).
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use pilotage_deployer::directory::DirectoryError;
+use pilotage_deployer::hook::{end, exec, supervise};
+use pilotage_deployer::perform;
+
+/// A hook that could not be started, as shells say it.
+const CANNOT_EXECUTE: u8 = 126;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let [argument] = arguments.as_slice() else {
+        return complain("usage: pilotage-deployer RUN-DIRECTORY", 2);
+    };
+    match argument.to_str() {
+        Some("--exec") => exec::exec().map_or_else(|e| complain(&end::said(&e), CANNOT_EXECUTE), |()| ExitCode::SUCCESS),
+        Some("--supervise") => supervise::supervise().map_or_else(|e| complain(&end::said(&e), 1), |()| ExitCode::SUCCESS),
+        Some("--version") => {
+            // To a closed stdout nothing can be said.
+            let _ = writeln!(std::io::stdout(), "pilotage-deployer {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Some(_) | None => match perform::perform(Path::new(argument)) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(error @ DirectoryError::Held) => complain(&end::said(&error), 3),
+            Err(error) => complain(&end::said(&error), 1),
+        },
+    }
+}
+
+fn complain(text: &str, code: u8) -> ExitCode {
+    // To a closed stderr nothing can be said.
+    let _ = writeln!(std::io::stderr(), "pilotage-deployer: {text}");
+    ExitCode::from(code)
+}

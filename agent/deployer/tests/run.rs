@@ -1,0 +1,13 @@
+//! The real deployer on real files with real shell hooks.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
+#[path = "run/files.rs"]
+mod files;
+#[path = "run/hooks.rs"]
+mod hooks;
+#[path = "run/killed.rs"]
+mod killed;
+#[path = "run/lifecycle.rs"]
+mod lifecycle;
+#[path = "run/world.rs"]
+mod world;

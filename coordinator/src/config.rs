@@ -1,0 +1,203 @@
+//! What the operator sets: flags before the file before the defaults. The environment is not read.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use pilotage_shared::limits::SOCKET_PATH_MAX;
+use pilotage_shared::time::Millis;
+use serde::Deserialize;
+use tracing_subscriber::filter::Targets;
+
+/// Where the state lies when nobody says otherwise.
+const STATE: &str = "/var/lib/pilotage-coordinator";
+/// Where people and agents of this machine find the coordinator.
+const SOCKET: &str = "/run/pilotage/coordinator.sock";
+/// Entries of the history that are kept.
+const HISTORY_KEEP: u64 = 1_000_000;
+/// Reports of runs that are kept, with their logs.
+const RUNS_KEEP: usize = 200_000;
+/// The newest packages of each app that a sweep always keeps.
+const PACKAGES_KEEP: usize = 10;
+
+/// The flags.
+#[derive(Debug, Default, Parser)]
+#[command(name = "pilotage-coordinator", version, about = "Keeps the state of the world and tells each host what it should run")]
+pub struct Flags {
+    /// Configuration file (TOML); a flag outranks it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the store, the packages and the logs [default: /var/lib/pilotage-coordinator]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Unix socket to listen on; who may open it may deploy [default: /run/pilotage/coordinator.sock]
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Also listen on this TCP address; every request needs a bearer token
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// A further name by which clients call us (the Host header); may be repeated
+    #[arg(long = "name", value_name = "NAME")]
+    pub names: Vec<String>,
+    /// How often hosts report [default: 5s]
+    #[arg(long, value_name = "SPAN")]
+    pub heartbeat: Option<Millis>,
+    /// Allow agents, and people from other machines, over TCP without encryption (never without a token)
+    #[arg(long)]
+    pub insecure: bool,
+    /// Log level, also by target: info,pilotage_coordinator=debug [default: info]
+    #[arg(long, value_name = "LEVELS")]
+    pub log: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    state: Option<PathBuf>,
+    socket: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    names: Option<Vec<String>>,
+    heartbeat: Option<String>,
+    insecure: Option<bool>,
+    log: Option<String>,
+    history_keep: Option<u64>,
+    runs_keep: Option<usize>,
+    packages_keep: Option<usize>,
+}
+
+/// Checked settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folder of the store, the packages and the logs.
+    pub state: PathBuf,
+    /// Unix socket.
+    pub socket: PathBuf,
+    /// TCP address.
+    pub listen: Option<SocketAddr>,
+    /// Further names that we serve.
+    pub names: Vec<String>,
+    /// How often hosts report.
+    pub heartbeat: Millis,
+    /// TCP without encryption is allowed.
+    pub insecure: bool,
+    /// What is logged.
+    pub log: Targets,
+    /// Entries of the history that are kept.
+    pub history_keep: u64,
+    /// Reports of runs that are kept.
+    pub runs_keep: usize,
+    /// The newest packages of each app that a sweep always keeps.
+    pub packages_keep: usize,
+}
+
+/// Why the settings are not good. Nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("failed to read the configuration {path}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not right.
+    #[error("failed to understand the configuration {path}: {why}")]
+    Form {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong, and where.
+        why: String,
+    },
+    /// A value is not right.
+    #[error("{key}: {why}")]
+    Value {
+        /// Which.
+        key: &'static str,
+        /// What is wrong, and what to write.
+        why: String,
+    },
+}
+
+impl Config {
+    /// Puts flags, file and defaults together.
+    pub fn from_flags(flags: Flags) -> Result<Config, ConfigError> {
+        let file = flags.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        let wrong = |key, why: String| ConfigError::Value { key, why };
+        let heartbeat = match (flags.heartbeat, file.heartbeat) {
+            (Some(span), _) => span,
+            (None, Some(text)) => text.parse::<Millis>().map_err(|e| wrong("heartbeat", e.to_string()))?,
+            (None, None) => Millis::seconds(5),
+        };
+        if !(100..=60_000).contains(&heartbeat.0) {
+            return Err(wrong("heartbeat", format!("{heartbeat} is not between 100ms and 60s")));
+        }
+        let socket = flags.socket.or(file.socket).unwrap_or_else(|| SOCKET.into());
+        let length = socket.as_os_str().len();
+        if length > SOCKET_PATH_MAX {
+            let why = format!("the path {} has {length} bytes, the kernel takes {SOCKET_PATH_MAX}: choose a shorter one", socket.display());
+            return Err(wrong("socket", why));
+        }
+        let listen = flags.listen.or(file.listen);
+        let insecure = flags.insecure || file.insecure.unwrap_or(false);
+        if let Some(address) = listen.filter(|a| !a.ip().is_loopback() && !insecure) {
+            let why = format!("{address} can be reached from other machines and there is no encryption yet, so tokens would travel in the clear: listen on 127.0.0.1 (behind something that encrypts), or say --insecure");
+            return Err(wrong("listen", why));
+        }
+        let log = flags.log.or(file.log).unwrap_or_else(|| "info".into());
+        Ok(Config {
+            state: flags.state.or(file.state).unwrap_or_else(|| STATE.into()),
+            socket,
+            listen,
+            names: if flags.names.is_empty() { file.names.unwrap_or_default() } else { flags.names },
+            heartbeat,
+            insecure,
+            log: log.parse().map_err(|e| wrong("log", format!("{log:?}: {e}")))?,
+            history_keep: file.history_keep.unwrap_or(HISTORY_KEEP).max(1000),
+            runs_keep: file.runs_keep.unwrap_or(RUNS_KEEP).max(100),
+            packages_keep: file.packages_keep.unwrap_or(PACKAGES_KEEP),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<File, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    toml::from_str(&text).map_err(|e| ConfigError::Form { path: path.into(), why: e.to_string().trim().replace('\n', " ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(args: &[&str]) -> Result<Config, ConfigError> {
+        Config::from_flags(Flags::try_parse_from(["x"].iter().chain(args)).unwrap())
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        let check = |text: &str, part: &str| {
+            std::fs::write(&path, text).unwrap();
+            let error = flags(&["--config", path.to_str().unwrap()]).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        };
+        check("heart_beat = '5s'", "heart_beat");
+        check("heartbeat = '5'", "30s or 10m");
+        check("heartbeat = '1ms'", "between");
+        check("listen = '0.0.0.0:7400'", "--insecure");
+        check("log = 'loud=loud'", "log");
+        assert!(flags(&["--config", "/nowhere/x.toml"]).unwrap_err().to_string().contains("/nowhere/x.toml"));
+        assert!(flags(&["--socket", &format!("/{}", "s".repeat(107))]).unwrap_err().to_string().contains("108"));
+    }
+
+    #[test]
+    fn flags_outrank_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, "state = '/a'\nheartbeat = '1s'\n").unwrap();
+        let config = flags(&["--config", path.to_str().unwrap(), "--state", "/b"]).unwrap();
+        assert_eq!((config.state, config.heartbeat), (PathBuf::from("/b"), Millis(1000)));
+    }
+}

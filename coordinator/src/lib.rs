@@ -1,0 +1,21 @@
+//! The coordinator's service: the shell around the pure core.
+//!
+//! ```text
+//! server   sockets, connections              principal  who asks (no anonymous one)
+//! api      one file per resource             sessions   connections of agents
+//! engine   the one thread that alone touches world and store: admit, apply, plan, commit, answer, publish
+//! store    world, history and runs as records           packages   manifests and objects on disk
+//! ```
+//!
+//! Decisions are not made here: `pilotage-coordinator-core` makes them.
+
+pub mod api;
+pub mod config;
+pub mod engine;
+pub mod packages;
+pub mod principal;
+pub mod problem;
+pub mod server;
+pub mod service;
+pub mod sessions;
+pub mod store;

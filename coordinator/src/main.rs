@@ -1,0 +1,57 @@
+//! `pilotage-coordinator`: reads its settings, starts the service, stops it at SIGTERM or SIGINT.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use futures_util::StreamExt;
+use pilotage_coordinator::config::{Config, Flags};
+use pilotage_coordinator::service::Service;
+use signal_hook_tokio::Signals;
+use tracing::{error, info};
+use tracing_subscriber::prelude::*;
+
+fn main() -> ExitCode {
+    let config = match Config::from_flags(Flags::parse()) {
+        Ok(config) => config,
+        Err(error) => return complain(&anyhow::Error::from(error), 2),
+    };
+    log(&config);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&anyhow::Error::from(error).context("failed to start the runtime"), 1),
+    };
+    match runtime.block_on(run(&config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error, 1),
+    }
+}
+
+async fn run(config: &Config) -> anyhow::Result<()> {
+    let mut signals = Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT]).context("failed to listen for signals")?;
+    let service = Service::start(config).await?;
+    // Under systemd the unit is of Type=notify; elsewhere nobody listens.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    tokio::select! {
+        signal = signals.next() => info!(?signal, "stopping"),
+        () = service.failed() => error!("the engine has ended by itself"),
+    }
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    service.stop().await?;
+    Ok(())
+}
+
+fn log(config: &Config) {
+    let terminal = std::io::stderr().is_terminal();
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = if terminal { layer.boxed() } else { layer.json().flatten_event(true).boxed() };
+    tracing_subscriber::registry().with(layer.with_filter(config.log.clone())).init();
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of the process, also when nothing is logged")]
+fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
+    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+    eprintln!("pilotage-coordinator: {}", chain.join(": "));
+    ExitCode::from(code)
+}

@@ -1,0 +1,124 @@
+//! A host in a few lines: it does at once what it is told, and is available afterwards.
+
+use std::time::Duration;
+
+use pilotage_client::agent::Coordinator;
+use pilotage_client::{Address, ClientError, Secret};
+use pilotage_shared::health::Standing;
+use pilotage_shared::ids::{BootId, HostId, LedgerId, SessionId};
+use pilotage_shared::intent::{Go, Intent};
+use pilotage_shared::name::{AppName, HostName, Why};
+use pilotage_shared::status::{Heartbeat, SlotStatus, Status};
+use pilotage_shared::wire::{Decoder, Frame, Hello, Welcome, encode};
+use tokio::task::JoinHandle;
+
+/// Runs until it is dropped.
+pub struct Host(JoinHandle<String>);
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Host {
+    pub fn start(address: Address, name: &str, token: Secret<String>) -> Host {
+        Self::every(Duration::from_millis(100), address, name, token)
+    }
+
+    /// With a heartbeat so often.
+    pub fn every(heartbeat: Duration, address: Address, name: &str, token: Secret<String>) -> Host {
+        let id = HostId { name: HostName::new(name).unwrap(), join: 1 };
+        Host(tokio::spawn(async move { live(heartbeat, address, id, token).await.unwrap_or_else(|e| e.to_string()) }))
+    }
+
+    /// Why its session ended.
+    pub async fn ended(mut self) -> String {
+        (&mut self.0).await.unwrap()
+    }
+}
+
+pub fn hello(id: &HostId) -> Hello {
+    Hello { host: id.clone(), ledger: LedgerId([id.name.as_str().len() as u8; 16]), boot: BootId([1; 16]), last: None, versions: (1, 1), agent: Why::lossy("test") }
+}
+
+struct Slot {
+    status: SlotStatus,
+    session: SessionId,
+    seq: u64,
+    beat: u64,
+}
+
+impl Slot {
+    fn frame(&mut self) -> Vec<u8> {
+        self.seq += 1;
+        self.beat += 1;
+        let slots = [(AppName::new("web").unwrap(), self.status.clone())].into();
+        let status = Status { session: self.session, seq: self.seq, beat: self.beat, blocked_version: 0, slots, metrics: None };
+        encode(&Frame::Status(status)).unwrap()
+    }
+
+    fn beat(&mut self) -> Vec<u8> {
+        self.beat += 1;
+        encode(&Frame::Heartbeat(Heartbeat { session_n: self.session.n, seq: self.seq, beat: self.beat })).unwrap()
+    }
+
+    /// True when something of it changed.
+    fn obey(&mut self, intent: &Intent) -> bool {
+        let before = self.status.clone();
+        let slot = &mut self.status;
+        slot.seen = slot.seen.max(intent.generation);
+        match (intent.go, intent.release) {
+            (Go::Stage, Some(release)) => slot.staged = Some(release),
+            (Go::Activate, Some(release)) if intent.generation > slot.spent => {
+                slot.spent = intent.generation;
+                slot.previous = slot.running;
+                slot.running = Some(release);
+                slot.standing = Standing::Available;
+            }
+            (Go::Keep | Go::Stage | Go::Activate, _) => {}
+        }
+        before != *slot
+    }
+}
+
+async fn live(heartbeat: Duration, address: Address, id: HostId, token: Secret<String>) -> Result<String, ClientError> {
+    let coordinator = Coordinator::new(address, token);
+    let mut session = coordinator.session().await?;
+    let mut decoder = Decoder::default();
+    session.send.send(encode(&Frame::Hello(hello(&id))).unwrap()).await;
+    let mut slot: Option<Slot> = None;
+    let mut ticks = tokio::time::interval(heartbeat);
+    loop {
+        while let Some(frame) = decoder.next_frame().unwrap() {
+            match frame {
+                Frame::Welcome(Welcome { session: id, .. }) => {
+                    let mut new = Slot { status: SlotStatus::empty(Standing::Down), session: id, seq: 0, beat: 0 };
+                    session.send.send(new.frame()).await;
+                    slot = Some(new);
+                }
+                Frame::Intent(intent, _, _) => {
+                    if let Some(slot) = &mut slot
+                        && slot.obey(&intent)
+                    {
+                        session.send.send(slot.frame()).await;
+                    }
+                }
+                Frame::Goodbye(why) => return Ok(why.to_string()),
+                Frame::Heard(..) => {}
+                other => panic!("not for a host: {other:?}"),
+            }
+        }
+        tokio::select! {
+            bytes = session.receive.next() => match bytes? {
+                Some(bytes) => decoder.push(&bytes),
+                None => return Ok("closed".into()),
+            },
+            _ = ticks.tick() => {
+                if let Some(slot) = &mut slot {
+                    session.send.send(slot.beat()).await;
+                }
+            }
+        }
+    }
+}
