@@ -1,9 +1,11 @@
-//! Files that are replaced for good: after the call returns, either the old or the new content survives a power cut.
+//! Files that are written for good: after a call returns, what it wrote survives a power cut; before that, the old content
+//! does. A file's name is as durable as its folder: every function here syncs that too.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a durable file could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -18,41 +20,36 @@ pub struct DurableError {
     pub source: io::Error,
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DurableError {
-    let path = path.to_owned();
-    move |source| DurableError { doing, path, source }
-}
-
 /// Replaces a file's content: temporary file beside it, fsync, rename, fsync of the folder. `mode` is exact.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DurableError> {
-    let folder = parent(path);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}.new", std::process::id()));
-    match fs::remove_file(&temporary) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("remove an old", &temporary)(e)),
-        _ => {}
-    }
-    write_new(&temporary, bytes, mode)?;
-    fs::rename(&temporary, path).map_err(failed("rename over", path))?;
-    sync_dir(folder)
+    let mut replacement = Replacement::begin(path, mode)?;
+    replacement.write_all(bytes).map_err(failed("write", path))?;
+    replacement.finish()
 }
 
-/// Makes a file that must not exist yet, durably.
+/// Makes a file that must not exist yet, durably. `mode` is exact.
 pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DurableError> {
-    write_new(path, bytes, mode)?;
+    let mut file = new_file(path, mode)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed("write", path));
+    if written.is_err() {
+        // Half a file is worse than none; the first error is the one that is told.
+        let _ = fs::remove_file(path);
+    }
+    written?;
     sync_dir(parent(path))
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DurableError> {
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed("create", path))?;
-    file.write_all(bytes).map_err(failed("write", path))?;
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
-    file.set_permissions(permissions).map_err(failed("set the mode of", path))?;
-    file.sync_all().map_err(failed("sync", path))
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Makes a folder and those above it that are missing, each of them durably.
+pub fn create_dirs(path: &Path, mode: u32) -> Result<(), DurableError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = parent(path);
+    create_dirs(above, mode)?;
+    match DirBuilder::new().mode(mode).create(path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => Err(failed("make the folder", path)(e)),
+        _ => sync_dir(above),
+    }
 }
 
 /// Makes the names in a folder durable.
@@ -62,49 +59,130 @@ pub fn sync_dir(path: &Path) -> Result<(), DurableError> {
 
 /// Syncs every file and folder below `path`, `path` itself, and its parent.
 pub fn sync_tree(path: &Path) -> Result<(), DurableError> {
+    sync_below(path)?;
+    sync_dir(parent(path))
+}
+
+fn sync_below(path: &Path) -> Result<(), DurableError> {
     for entry in fs::read_dir(path).map_err(failed("list", path))? {
         let entry = entry.map_err(failed("list", path))?;
         let kind = entry.file_type().map_err(failed("look at", &entry.path()))?;
         if kind.is_dir() {
-            sync_tree_below(&entry.path())?;
+            sync_below(&entry.path())?;
         } else if kind.is_file() {
             File::open(entry.path()).and_then(|f| f.sync_all()).map_err(failed("sync", &entry.path()))?;
         }
     }
-    sync_dir(path)?;
-    sync_dir(parent(path))
+    sync_dir(path)
 }
 
-fn sync_tree_below(path: &Path) -> Result<(), DurableError> {
-    sync_tree(path)
+/// A file being written that takes another's place when it is finished; dropped before that, it leaves nothing.
+#[derive(Debug)]
+pub struct Replacement {
+    file: BufWriter<File>,
+    temporary: PathBuf,
+    path: PathBuf,
+    finished: bool,
 }
 
-/// A file that only grows; each append is on disk when it returns.
+impl Replacement {
+    /// Begins one beside `path`. `mode` is exact.
+    pub fn begin(path: &Path, mode: u32) -> Result<Self, DurableError> {
+        static BEGUN: AtomicU64 = AtomicU64::new(0);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let number = BEGUN.fetch_add(1, Ordering::Relaxed);
+        let temporary = parent(path).join(format!(".{name}.{}.{number}.new", std::process::id()));
+        match fs::remove_file(&temporary) {
+            // Left behind by an earlier process of the same number.
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("remove an old", &temporary)(e)),
+            _ => {}
+        }
+        let file = BufWriter::new(new_file(&temporary, mode)?);
+        Ok(Self { file, temporary, path: path.to_owned(), finished: false })
+    }
+
+    /// fsync, rename, fsync of the folder.
+    pub fn finish(mut self) -> Result<(), DurableError> {
+        let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        synced.map_err(failed("sync", &self.temporary))?;
+        fs::rename(&self.temporary, &self.path).map_err(failed("rename over", &self.path))?;
+        self.finished = true;
+        sync_dir(parent(&self.path))
+    }
+}
+
+impl Write for Replacement {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Whoever drops it unfinished has an error to tell already.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// A file that only grows; each append is on disk when it returns. What a power cut left of the last one is for the reader
+/// to recognize.
 #[derive(Debug)]
 pub struct AppendFile {
     file: File,
     path: PathBuf,
+    failed: bool,
 }
 
 impl AppendFile {
-    /// Opens or makes it; a new one's name is durable too.
+    /// Opens or makes it. Its name and what is in it are durable afterwards: an earlier process may have died before its sync.
     pub fn open(path: &Path, mode: u32) -> Result<Self, DurableError> {
         let file = fs::OpenOptions::new().append(true).create(true).mode(mode).open(path).map_err(failed("open", path))?;
+        file.sync_all().map_err(failed("sync", path))?;
         sync_dir(parent(path))?;
-        Ok(Self { file, path: path.to_owned() })
+        Ok(Self { file, path: path.to_owned(), failed: false })
     }
 
-    /// Appends and syncs.
+    /// Appends and syncs. After an error the end of the file is in doubt, and nothing more is appended.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), DurableError> {
-        self.file.write_all(bytes).map_err(failed("append to", &self.path))?;
-        self.file.sync_data().map_err(failed("sync", &self.path))
+        if self.failed {
+            return Err(failed("append to", &self.path)(io::Error::other("an earlier append failed")));
+        }
+        let appended = self.file.write_all(bytes).map_err(failed("append to", &self.path));
+        let synced = appended.and_then(|()| self.file.sync_data().map_err(failed("sync", &self.path)));
+        self.failed = synced.is_err();
+        synced
     }
+}
+
+pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DurableError {
+    let path = path.to_owned();
+    move |source| DurableError { doing, path, source }
+}
+
+pub(crate) fn parent(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The mode is set again because the process's umask was taken off it.
+fn new_file(path: &Path, mode: u32) -> Result<File, DurableError> {
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed("create", path))?;
+    file.set_permissions(fs::Permissions::from_mode(mode)).map_err(failed("set the mode of", path))?;
+    Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    }
 
     #[test]
     fn a_replaced_file_has_the_new_content_and_mode_and_leaves_nothing_beside() {
@@ -112,11 +190,52 @@ mod tests {
         let path = dir.path().join("token");
         create_new(&path, b"one", 0o600).unwrap();
         assert!(create_new(&path, b"two", 0o600).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"one");
         replace(&path, b"three", 0o640).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"three");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(names(dir.path()), ["token"]);
         sync_tree(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_replacement_that_is_not_finished_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("package");
+        replace(&path, b"old", 0o644).unwrap();
+        let mut replacement = Replacement::begin(&path, 0o644).unwrap();
+        replacement.write_all(b"half").unwrap();
+        drop(replacement);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(dir.path()), ["package"]);
+    }
+
+    #[test]
+    fn missing_folders_are_made_and_existing_ones_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/c");
+        create_dirs(&path, 0o700).unwrap();
+        create_dirs(&path, 0o755).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert!(create_dirs(&dir.path().join("file"), 0o700).is_err());
+    }
+
+    #[test]
+    fn appends_follow_each_other_over_reopens() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        for part in ["one ", "two ", "three"] {
+            AppendFile::open(&path, 0o600).unwrap().append(part.as_bytes()).unwrap();
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"one two three");
+    }
+
+    #[test]
+    fn nothing_is_appended_after_a_failure() {
+        let mut full = AppendFile { file: File::options().append(true).open("/dev/full").unwrap(), path: "x".into(), failed: false };
+        assert_eq!(full.append(b"a").unwrap_err().source.kind(), io::ErrorKind::StorageFull);
+        assert!(full.append(b"b").unwrap_err().source.to_string().contains("earlier"));
     }
 
     #[test]

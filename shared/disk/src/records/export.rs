@@ -1,15 +1,25 @@
 //! A consistent copy of all records in one file, and a fresh database made from it. The live folder is never copied.
+//!
+//! The file: a first line that names the format; each record as table, version, length of key (1 byte each), length of payload
+//! (4 bytes, big-endian), key, payload; a zero byte; the number of records (8 bytes); the crc32 of all before it.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{OpenOptions, Record, RecordStore, StoreError, Unit, Write, checksum};
-use crate::durable;
+use super::engine::Engine;
+use super::place::Place;
+use super::record::{KEY_MAX, VALUE_MAX};
+use super::watch::Watch;
+use super::{OpenOptions, RecordStore, StoreError, Unit, Write};
+use crate::durable::{self, Replacement, failed};
 
 /// First bytes of an export.
 const MAGIC: &[u8] = b"pilotage-records 1\n";
 /// Records in one unit while importing.
-const CHUNK: usize = 100;
+const UNIT: usize = 100;
+/// Units that share a sync while importing; more would cost memory.
+const UNITS: usize = 50;
 
 /// Why an export was not made or not taken.
 #[derive(Debug, thiserror::Error)]
@@ -21,17 +31,17 @@ pub enum ExportError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// Not one of ours, or cut, or changed.
-    #[error("{path} is not a whole export: {what}")]
+    /// Not one of ours, or cut, or changed. No database was made.
+    #[error("{path} is not a whole export of this version: {what}")]
     Damaged {
         /// Which.
         path: PathBuf,
         /// What is wrong.
         what: &'static str,
     },
-    /// There is a database already.
+    /// There is something already.
     #[error("{0} is not empty; an export is taken into a new folder only")]
     NotEmpty(PathBuf),
     /// The store.
@@ -43,62 +53,126 @@ pub enum ExportError {
 }
 
 impl RecordStore {
-    /// Writes all records to one file: temporary file, checksum, fsync, rename. Call it between two commits.
+    /// Writes all records to one file: temporary file, checksum, fsync, rename. Call it between two commits, by the thread that
+    /// commits. Returns the number of records.
     pub fn export(&self, path: &Path) -> Result<u64, ExportError> {
-        let mut out = MAGIC.to_vec();
-        let mut count = 0u64;
+        let mut file = Replacement::begin(path, 0o600)?;
+        let (mut sum, mut count, mut written) = (crc32fast::Hasher::new(), 0u64, Ok(()));
+        let mut put = |bytes: &[u8]| {
+            sum.update(bytes);
+            if written.is_ok() {
+                written = file.write_all(bytes);
+            }
+        };
+        put(MAGIC);
         self.load(|record| {
             count += 1;
-            out.extend_from_slice(&[record.table, record.version, record.key.len() as u8]);
-            out.extend_from_slice(&(record.value.len() as u32).to_be_bytes());
-            out.extend_from_slice(&record.key);
-            out.extend_from_slice(&record.value);
+            // Both lengths are within KEY_MAX and VALUE_MAX: nothing larger was ever committed.
+            put(&[record.table, record.version, record.key.len() as u8]);
+            put(&(record.value.len() as u32).to_be_bytes());
+            put(&record.key);
+            put(&record.value);
         })?;
-        let sum = checksum(0, &out);
-        out.extend_from_slice(&count.to_be_bytes());
-        out.extend_from_slice(&sum.to_be_bytes());
-        durable::replace(path, &out, 0o600)?;
+        put(&[0]);
+        put(&count.to_be_bytes());
+        let sum = sum.finalize();
+        written.and_then(|()| file.write_all(&sum.to_be_bytes())).map_err(failed("write", path))?;
+        file.finish()?;
         Ok(count)
     }
 }
 
-/// Makes a fresh database in `folder` from an export; a folder that holds anything is refused.
+/// Makes a fresh database in `folder` from an export. A folder that holds anything is refused; until all is read, checked and
+/// written there is no database.
 pub fn import(path: &Path, folder: &Path, options: OpenOptions) -> Result<RecordStore, ExportError> {
-    if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+    let file = File::open(path).map_err(|source| ExportError::Read { path: path.to_owned(), source })?;
+    if Place::is_used(folder).map_err(failed("list", folder))? {
         return Err(ExportError::NotEmpty(folder.to_owned()));
     }
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|mut f| f.read_to_end(&mut bytes));
-    read.map_err(|source| ExportError::Read { path: path.to_owned(), source })?;
-    let units = parse(&bytes).map_err(|what| ExportError::Damaged { path: path.to_owned(), what })?;
-    let mut store = RecordStore::open(folder, options)?;
-    store.commit(&units)?;
-    Ok(store)
+    let place = Place::take(folder)?;
+    let mut import = Import { path, file: BufReader::new(file), sum: crc32fast::Hasher::new(), count: 0 };
+    RecordStore::open_in(place, options, Watch::default(), |engine| import.fill(engine))
 }
 
-fn parse(bytes: &[u8]) -> Result<Vec<Unit>, &'static str> {
-    let (body, sum) = bytes.split_last_chunk::<4>().ok_or("it is too short")?;
-    let (body, count) = body.split_last_chunk::<8>().ok_or("it is too short")?;
-    if checksum(0, body) != u32::from_be_bytes(*sum) {
-        return Err("its checksum is wrong");
-    }
-    let mut rest = body.strip_prefix(MAGIC).ok_or("it does not begin as one")?;
-    let mut records = Vec::new();
-    while !rest.is_empty() {
-        let (record, after) = one(rest).ok_or("a record is cut")?;
-        records.push(Write::Put { table: record.table, key: record.key, version: record.version, value: record.value });
-        rest = after;
-    }
-    if records.len() as u64 != u64::from_be_bytes(*count) {
-        return Err("records are missing");
-    }
-    Ok(records.chunks(CHUNK).map(<[Write]>::to_vec).collect())
+struct Import<'a> {
+    path: &'a Path,
+    file: BufReader<File>,
+    sum: crc32fast::Hasher,
+    count: u64,
 }
 
-fn one(bytes: &[u8]) -> Option<(Record, &[u8])> {
-    let ([table, version, key], rest) = bytes.split_first_chunk::<3>()?;
-    let (value, rest) = rest.split_first_chunk::<4>()?;
-    let (key, rest) = rest.split_at_checked(usize::from(*key))?;
-    let (value, rest) = rest.split_at_checked(u32::from_be_bytes(*value) as usize)?;
-    Some((Record { table: *table, key: key.to_vec(), version: *version, value: value.to_vec() }, rest))
+impl Import<'_> {
+    /// Reads all and writes it.
+    fn fill(&mut self, engine: &Engine) -> Result<(), ExportError> {
+        if self.take::<{ MAGIC.len() }>()? != *MAGIC {
+            return Err(self.damaged("it does not begin as one"));
+        }
+        let mut units: Vec<Unit> = Vec::new();
+        let mut unit = Unit::new();
+        while let Some(write) = self.record()? {
+            self.count += 1;
+            unit.push(write);
+            if unit.len() == UNIT {
+                units.push(std::mem::take(&mut unit));
+            }
+            if units.len() == UNITS {
+                engine.write(&units)?;
+                engine.sync()?;
+                units.clear();
+            }
+        }
+        units.push(unit);
+        engine.write(&units)?;
+        Ok(engine.sync()?)
+    }
+
+    /// The next record; at the end, none, once the number and the checksum have proved right.
+    fn record(&mut self) -> Result<Option<Write>, ExportError> {
+        let [table] = self.take()?;
+        if table == 0 {
+            let count = u64::from_be_bytes(self.take()?);
+            let sum = self.sum.clone().finalize();
+            let found = u32::from_be_bytes(self.take()?);
+            let mut rest = [0];
+            let behind = self.file.read(&mut rest).map_err(|source| ExportError::Read { path: self.path.to_owned(), source })?;
+            return match (found == sum, count == self.count, behind) {
+                (false, _, _) => Err(self.damaged("its checksum is wrong")),
+                (true, false, _) => Err(self.damaged("records are missing")),
+                (true, true, 0) => Ok(None),
+                (true, true, _) => Err(self.damaged("something follows its end")),
+            };
+        }
+        let [version, key] = self.take()?;
+        let value = u32::from_be_bytes(self.take()?) as usize;
+        if usize::from(key) > KEY_MAX || value > VALUE_MAX {
+            return Err(self.damaged("a record is too large"));
+        }
+        let write = Write::Put { table, key: self.bytes(key.into())?, version, value: self.bytes(value)? };
+        Ok(Some(write))
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], ExportError> {
+        let mut bytes = [0; N];
+        self.read(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn bytes(&mut self, length: usize) -> Result<Vec<u8>, ExportError> {
+        let mut bytes = vec![0; length];
+        self.read(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), ExportError> {
+        self.file.read_exact(bytes).map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => self.damaged("it is cut"),
+            _ => ExportError::Read { path: self.path.to_owned(), source },
+        })?;
+        self.sum.update(bytes);
+        Ok(())
+    }
+
+    fn damaged(&self, what: &'static str) -> ExportError {
+        ExportError::Damaged { path: self.path.to_owned(), what }
+    }
 }
