@@ -1,0 +1,95 @@
+//! `pilotage deploy` and `restart`.
+
+use pilotage_shared::api::v1::{CreateDeployment, DeploymentView};
+use pilotage_shared::name::FleetName;
+use pilotage_shared::time::Millis;
+
+use super::watch::{Until, Watch, follow};
+use super::{Caller, Why};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{self, Form, safe};
+use crate::render::words::release;
+
+/// Bring a fleet to a package
+#[derive(Debug, clap::Args)]
+pub struct Deploy {
+    /// Which fleet
+    fleet: FleetName,
+    /// A version of its app, as 1.4.2, web@1.4.2 or sha256:…
+    version: String,
+    #[command(flatten)]
+    watching: Watching,
+    #[command(flatten)]
+    why: Why,
+}
+
+/// Start again what a fleet runs
+#[derive(Debug, clap::Args)]
+pub struct Restart {
+    /// Which fleet
+    fleet: FleetName,
+    #[command(flatten)]
+    watching: Watching,
+    #[command(flatten)]
+    why: Why,
+}
+
+/// How a deployment is watched by the command that began it.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Watching {
+    /// Follow it to its end; the exit code says how it went
+    #[arg(long)]
+    watch: bool,
+    /// Follow it so far
+    #[arg(long, value_enum)]
+    until: Option<Until>,
+    /// Follow it at most so long, as 45m (exit 5 or 6)
+    #[arg(long, value_name = "SPAN")]
+    timeout: Option<Millis>,
+}
+
+impl Watching {
+    /// None: it is only begun.
+    pub fn watch(self, wanted_back: bool) -> Option<Watch> {
+        let asked = self.watch || self.until.is_some() || self.timeout.is_some();
+        asked.then(|| Watch { until: self.until.unwrap_or_default(), timeout: self.timeout, wanted_back, ..Watch::default() })
+    }
+}
+
+/// `deploy`
+pub async fn deploy(args: &Deploy, caller: &Caller) -> Result<Exit, Failure> {
+    let body = CreateDeployment { fleet: args.fleet.clone(), package: Some(args.version.clone()), restart: false, reason: args.why.reason.clone() };
+    begin(&body, args.watching, caller).await
+}
+
+/// `restart`
+pub async fn restart(args: &Restart, caller: &Caller) -> Result<Exit, Failure> {
+    let body = CreateDeployment { fleet: args.fleet.clone(), package: None, restart: true, reason: args.why.reason.clone() };
+    begin(&body, args.watching, caller).await
+}
+
+async fn begin(body: &CreateDeployment, watching: Watching, caller: &Caller) -> Result<Exit, Failure> {
+    let view = caller.session.deploy(body).await?;
+    let watch = watching.watch(false);
+    match (caller.form, watch) {
+        (Form::Json, None) => output::json(&view),
+        (Form::Json, Some(_)) => {}
+        (Form::Text, _) => output::lines(begun(&caller.session.context, &view, watch.is_some())),
+    }
+    match watch {
+        Some(watch) => follow(caller, &view.id, watch).await,
+        None => Ok(Exit::Reached),
+    }
+}
+
+fn begun(context: &str, view: &DeploymentView, watched: bool) -> Vec<String> {
+    let over = view.over.as_ref().map_or_else(|| "the first".to_owned(), |over| format!("over {}", release(over)));
+    let hosts: u32 = view.waves.iter().map(|wave| wave.hosts).sum();
+    let mut lines = vec![format!("{context}: {}  {} {over} · {hosts} hosts, floor {}", view.id, release(&view.wanted), view.floor)];
+    lines.extend(view.waiting.iter().filter(|waiting| waiting.blocks).map(|waiting| format!("      ! {}", safe(&waiting.text))));
+    if !watched {
+        lines.push(format!("next  pilotage watch {}", view.fleet));
+    }
+    lines
+}
