@@ -20,6 +20,7 @@ impl World {
         match change {
             Change::Started { epoch, at } => {
                 self.epoch = Some(*epoch);
+                self.counter_at_start = self.counter;
                 self.sessions = 0;
                 self.startup_over = false;
                 self.live.clear();
@@ -132,6 +133,7 @@ impl World {
                     t.hosts.insert(host.clone());
                 }
             }
+            Change::BlockedSeen { version } => self.blocked_seen = self.blocked_seen.max(*version),
             Change::Measured { host, metrics } => {
                 if let Some(live) = self.live.get_mut(host) {
                     live.metrics = Some(metrics.clone());

@@ -41,6 +41,8 @@ pub enum Change {
     Silent { host: HostName },
     /// Heard from; memory only.
     Heard { host: HostName, seq: u64, beat: u64, at: Time },
+    /// A host holds a newer blocked list than the store (R29); memory only.
+    BlockedSeen { version: u64 },
     /// Its readings; memory only.
     Measured { host: HostName, metrics: HostMetrics },
     /// A slot's facts changed.

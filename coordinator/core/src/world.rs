@@ -372,6 +372,10 @@ pub struct World {
     pub settings: Settings,
     /// This life's epoch; none before the start was admitted.
     pub epoch: Option<Epoch>,
+    /// The counter as it was when this life began: nobody can have seen more before its first status in it (R18).
+    pub counter_at_start: Generation,
+    /// The newest blocked list that a host has told of; above ours after a restore (R29).
+    pub blocked_seen: u64,
     /// Sessions handed out in this epoch.
     pub sessions: u64,
     /// R16: one silence time has passed since the start.
@@ -415,6 +419,8 @@ impl World {
             remembered: BTreeMap::new(),
             settings,
             epoch: None,
+            counter_at_start: Generation(0),
+            blocked_seen: 0,
             sessions: 0,
             startup_over: false,
             startup_at: None,

@@ -120,6 +120,7 @@ fn words(world: &World, change: &Change) -> Option<(&'static str, Scope, String)
         | Change::SessionBegan { .. }
         | Change::SessionEnded { .. }
         | Change::Heard { .. }
+        | Change::BlockedSeen { .. }
         | Change::Measured { .. }
         | Change::Noted { .. }
         | Change::Renumbered { .. }

@@ -40,6 +40,9 @@ pub fn status(world: &World, by: &Principal, status: &Status, now: Time) -> Resu
         changes.push(Change::Confirmed { host: host.clone(), session: live.session, ledger: live.ledger });
     }
     changes.push(Change::Heard { host: host.clone(), seq: status.seq, beat: status.beat, at: now });
+    if status.blocked_version > world.blocked.version.max(world.blocked_seen) {
+        changes.push(Change::BlockedSeen { version: status.blocked_version });
+    }
     if let Some(metrics) = &status.metrics {
         changes.push(Change::Measured { host: host.clone(), metrics: metrics.clone() });
     }
@@ -76,12 +79,19 @@ fn newest_seen(status: &Status) -> Generation {
 
 /// R17, R18: the host has seen more than the store: the counter rises and its fleet freezes until a person goes on.
 fn ahead(world: &World, host: &HostName, live: &Live, status: &Status, now: Time) -> Vec<Change> {
+    // Before its first status in this epoch a host has seen nothing of it: what is above the counter of the start is of a
+    // world that the store has forgotten, also when other fleets have raised the counter since.
+    let first = world.hosts.get(host).and_then(|h| h.confirmed).map(|s| s.epoch) != world.epoch;
+    let known = if first { world.counter_at_start } else { world.counter };
     let seen = newest_seen(status);
-    if seen <= world.counter {
+    if seen <= known {
         return Vec::new();
     }
-    let mut changes = vec![Change::CounterRaised { to: seen }];
-    for (app, slot) in status.slots.iter().filter(|(_, s)| s.seen > world.counter) {
+    let mut changes = Vec::new();
+    if seen > world.counter {
+        changes.push(Change::CounterRaised { to: seen });
+    }
+    for (app, slot) in status.slots.iter().filter(|(_, s)| s.seen > known) {
         let fleet = world.member_of.get(host).and_then(|m| m.get(app)).and_then(|f| world.fleets.get(f));
         if let Some(fleet) = fleet.filter(|f| f.frozen.is_none() && !f.thawed.contains(&live.came_from)) {
             let frozen = Frozen { host: host.clone(), seen: slot.seen, counter: world.counter, epoch: live.came_from, at: now };

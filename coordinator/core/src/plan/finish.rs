@@ -69,12 +69,13 @@ pub fn finish(view: &View, decision: &mut Decision) {
     let policy = view.fleet.spec.stragglers;
     let few = policy.is_some_and(|p| standing <= p.at_most.round_down(view.members()));
     let only_stragglers = moving == 0 && standing > 0 && few && decision.waiting.is_empty();
+    let over = moving == 0 && (standing == 0 || only_stragglers && deployment.stragglers_due);
     if view.members() == 0 {
         decision.wait(Cause::NoMembers);
-    } else if forward::too_many(view) || moving + standing == 0 && proved_by_nobody(view) {
+    } else if forward::too_many(view) || over && proved_by_nobody(view) {
         // The policy has paused it, or nobody runs it: that never ends as a success; a person goes on, or back.
         decision.waiting.push(refused(view));
-    } else if moving == 0 && (standing == 0 || only_stragglers && deployment.stragglers_due) && decision.waiting.is_empty() {
+    } else if over && decision.waiting.is_empty() {
         let outcome = match view.mode {
             Mode::Back { .. } if hands => Outcome::NeedsHands,
             Mode::Back { .. } => Outcome::RolledBack,
@@ -131,14 +132,14 @@ fn waits(missing: BTreeMap<Cause, (u32, Vec<HostName>)>) -> impl Iterator<Item =
 
 fn place(view: &View, facts: &Facts) -> Place {
     let Some(to) = view.mode.to() else { return Place::Done };
-    // Whoever is not heard from cannot say that it is done (R25), but in a rollback what it last said is enough: health is not asked.
+    // Whoever is not heard from cannot say that it is done (R25), but in a rollback what it last said in this epoch is enough.
     let silent = match facts.standing {
         Counted::Unreachable => Some(Cause::Unreachable),
         Counted::Unheard => Some(if view.world.startup_over { Cause::Unreachable } else { Cause::Unheard }),
         Counted::Down | Counted::Unknown | Counted::Settling | Counted::Available => None,
     };
     let forward = matches!(view.mode, Mode::Forward { .. });
-    if facts.rests_on(&to) && !forward {
+    if facts.rests_on(&to) && !forward && facts.standing != Counted::Unheard {
         return Place::Done;
     }
     if let Some(cause) = silent {
