@@ -322,6 +322,8 @@ impl World {
         if let Some(package) = self.packages.get_mut(&digest) {
             package.held = Some(hold.clone());
             t.records.insert(Key::Package(digest));
+            let users = self.fleets.values().filter(|f| f.spec.app == package.app);
+            t.fleets.extend(users.map(|f| f.spec.name.clone()));
         }
     }
 

@@ -54,8 +54,6 @@ pub enum Cause {
     Unreachable,
     /// Not heard since the coordinator's start (R16).
     Unheard,
-    /// On the target and down.
-    Down,
     /// On the target, no health known.
     Unknown,
     /// Refused in this deployment (R19).
@@ -99,7 +97,6 @@ impl Cause {
             Cause::Settling => "settling",
             Cause::Unreachable => "unreachable",
             Cause::Unheard => "unheard",
-            Cause::Down => "down",
             Cause::Unknown => "unknown",
             Cause::Refused => "refused",
             Cause::Declines => "declines",
@@ -130,7 +127,6 @@ impl Cause {
             | Cause::Unheard
             | Cause::Stragglers => true,
             Cause::Unreachable
-            | Cause::Down
             | Cause::Unknown
             | Cause::Refused
             | Cause::Declines

@@ -36,7 +36,6 @@ pub fn is_progress(cause: &Cause) -> bool {
         Cause::Floor { .. }
         | Cause::Batch { .. }
         | Cause::Unreachable
-        | Cause::Down
         | Cause::Unknown
         | Cause::Refused
         | Cause::Declines

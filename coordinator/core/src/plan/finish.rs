@@ -171,9 +171,8 @@ fn place(view: &View, facts: &Facts) -> Place {
             Counted::Available => Place::Done,
             Counted::Settling => Place::Moving(Cause::Settling),
             Counted::Unknown => Place::Standing(Cause::Unknown),
-            // Within tolerance, or the deployment would have turned (R21).
-            Counted::Down if forward::has_failed(facts, &to, view.fleet.newest) => Place::Exception { needs_hands: false },
-            Counted::Down => Place::Standing(Cause::Down),
+            // Failed, and within tolerance, or the deployment would have turned (R21).
+            Counted::Down => Place::Exception { needs_hands: false },
             Counted::Unreachable | Counted::Unheard => Place::Standing(Cause::Unreachable),
         };
     }

@@ -102,7 +102,6 @@ fn words(cause: &Cause, fleet: &str) -> Words {
         Cause::Settling => words(WaitingKind::Settling, "healthy, not for long enough yet", "it stays healthy for `healthy_for`", NOBODY, None),
         Cause::Unreachable => words(WaitingKind::Unreachable, "not heard from", "the host is heard again, or a person retires it", OPERATOR, Some("pilotage host retire HOST --reason …")),
         Cause::Unheard => words(WaitingKind::Unheard, "not heard since the coordinator's start", "the host is heard", NOBODY, None),
-        Cause::Down => words(WaitingKind::Down, "on the new release and down", "its health check passes", AT_HOST, None),
         Cause::Unknown => words(WaitingKind::UnknownHealth, "on the new release, its health is not known", "its health is known", AT_HOST, None),
         Cause::Refused => words(WaitingKind::Refused, "failed in this deployment and went back", "a person retries it, or deploys anew", OPERATOR, Some("pilotage host retry HOST --reason …")),
         Cause::Declines => words(WaitingKind::Declines, "will not begin", "the host's own reason is gone", AT_HOST, None),
@@ -139,7 +138,7 @@ fn why(world: &World, fleet: &Fleet, cause: &Cause, host: &HostName) -> String {
         Cause::NeedsHands => of(status.and_then(|s| s.needs_hands.as_ref()).map(ToString::to_string)),
         Cause::Quarantined => of(world.hosts.get(host).and_then(|h| h.quarantined.as_ref()).map(ToString::to_string)),
         Cause::Cordoned => of(world.hosts.get(host).and_then(|h| h.cordoned.as_ref()).map(|n| format!("by {}, {:?}", n.by, n.reason.as_str()))),
-        Cause::Down | Cause::Settling | Cause::Floor { .. } | Cause::Unknown => of(status.map(|s| s.health.last.to_string())),
+        Cause::Settling | Cause::Floor { .. } | Cause::Unknown => of(status.map(|s| s.health.last.to_string())),
         Cause::Unreachable => of(world.live.get(host).map(|l| format!("last heard {}", When(l.heard_at)))),
         Cause::Staging
         | Cause::Batch { .. }

@@ -1,0 +1,376 @@
+//! The simulated agent process: sessions, heartbeats, health checks and slots, as the real agent's shell does them.
+//!
+//! Its memory is gone with the process; what must outlive it stands in the machine's ledger. It is stepped whenever a frame
+//! arrives, a time of its own has come, or its deployer has gone on; a step does all that is to be done at that moment.
+
+pub mod app;
+pub mod session;
+
+use std::collections::BTreeMap;
+
+use pilotage_agent_core::acceptable::{HostPolicy, Seen};
+use pilotage_agent_core::slot::receive::{Received, receive};
+use pilotage_agent_core::slot::{Act, Bits, Sight, hands, host, next};
+use pilotage_shared::health::Standing;
+use pilotage_shared::ids::{Generation, SessionId};
+use pilotage_shared::intent::{Blocked, Intent};
+use pilotage_shared::name::{AppName, Why};
+use pilotage_shared::time::{Millis, Time, Uptime};
+use pilotage_shared::wire::{Frame, Hello, VERSION};
+
+use crate::machine::Machine;
+use crate::network::LinkId;
+use crate::sabotage::Sabotage;
+use crate::truth::{Behaviours, RunDirectory};
+use app::{App, run_sight};
+use session::Session;
+
+/// Things that one step may do to one app before something is wrong with the simulator.
+const ACTS: usize = 20;
+/// The longest an agent waits for the answer to its hello.
+const WELCOME_WITHIN: Millis = Millis::seconds(15);
+
+/// The process.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// The connection that it believes open.
+    pub link: Option<LinkId>,
+    /// What the coordinator's welcome began.
+    pub session: Option<Session>,
+    /// Its apps.
+    pub apps: BTreeMap<AppName, App>,
+    dialled: Uptime,
+    retry_at: Uptime,
+}
+
+/// What a step wants of the outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Open a connection; its first frame is this.
+    Dial(Hello),
+    /// On the open connection.
+    Send(Frame),
+    /// The connection was given up.
+    HangUp(LinkId),
+    /// A run begins.
+    Begins {
+        /// By this permission.
+        intent: Intent,
+        /// So old by the host's own clock; none when it answers nothing of this session.
+        age: Option<Millis>,
+        /// Another run was under way.
+        busy: bool,
+    },
+    /// A run has ended and its end is in the ledger.
+    Closed(AppName, RunDirectory),
+}
+
+/// What an agent cannot know by itself.
+pub struct Outside<'a> {
+    /// How packages behave.
+    pub behaviours: &'a Behaviours,
+    /// Now.
+    pub now: Time,
+    /// How long to wait before the next try to connect; jittered by the caller.
+    pub retry: Millis,
+    /// A fetch that begins now will fail.
+    pub fetch_fails: bool,
+    /// A rule that is not kept.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// What a person at the host wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Stay.
+    Pin,
+    /// Follow again.
+    Unpin,
+    /// Back to the previous release, without the coordinator.
+    Rollback,
+}
+
+impl Agent {
+    /// A process starts; it dials at once.
+    pub fn start(uptime: Uptime) -> Self {
+        Self { link: None, session: None, apps: BTreeMap::new(), dialled: uptime, retry_at: uptime }
+    }
+
+    /// A frame arrives on a connection. Late ones of old connections are judged by their session (R3).
+    pub fn receive(&mut self, machine: &mut Machine, link: LinkId, frame: Frame, outside: &Outside<'_>) -> Vec<Output> {
+        let uptime = machine.uptime(outside.now);
+        match frame {
+            Frame::Welcome(welcome) if self.link == Some(link) && self.session.is_none() => {
+                match host::welcome(&machine.disk.host, &welcome) {
+                    Ok(record) => machine.disk.host = record,
+                    Err(_) => return self.hang_up(machine, outside), // R33
+                }
+                let mut session = Session::new(&welcome, uptime);
+                if outside.sabotage == Some(Sabotage::LeaseUnchecked) {
+                    session.lease = Millis::seconds(100_000);
+                }
+                self.session = Some(session);
+                self.keep_permissions(outside, welcome.session);
+            }
+            Frame::Goodbye(_) if self.link == Some(link) => return self.hang_up(machine, outside),
+            Frame::Intent(mut intent, _, blocked) if self.session.is_some() => {
+                if let (Some(Sabotage::IntentAnySession), Some(session)) = (outside.sabotage, &self.session) {
+                    intent.session = session.id;
+                }
+                if self.session.as_ref().is_none_or(|s| s.id != intent.session) {
+                    return self.step(machine, outside); // R3
+                }
+                note_blocked(machine, blocked);
+                if let Some(session) = &mut self.session {
+                    session.heard(intent.answers, uptime);
+                }
+                if outside.sabotage == Some(Sabotage::IntentOlder) {
+                    self.forget_seen(machine, &intent);
+                }
+                self.take(machine, intent, uptime);
+            }
+            Frame::Heard(answers, _, blocked) if self.link == Some(link) => {
+                note_blocked(machine, blocked);
+                if let Some(session) = &mut self.session {
+                    session.heard(answers, uptime);
+                }
+            }
+            Frame::Welcome(_) | Frame::Goodbye(_) | Frame::Intent(..) | Frame::Heard(..) => {}
+            Frame::Hello(_) | Frame::Status(_) | Frame::Heartbeat(_) => {}
+        }
+        self.step(machine, outside)
+    }
+
+    fn forget_seen(&mut self, machine: &mut Machine, intent: &Intent) {
+        if let (Some(slot), Some(memory)) = (machine.disk.slots.get_mut(&intent.app), self.apps.get_mut(&intent.app)) {
+            slot.seen = slot.seen.min(intent.generation);
+            slot.spent = slot.spent.min(slot.seen);
+            memory.held.intent = None;
+        }
+    }
+
+    fn keep_permissions(&mut self, outside: &Outside<'_>, session: SessionId) {
+        for memory in self.apps.values_mut().filter(|_| outside.sabotage == Some(Sabotage::PermissionSurvivesReconnect)) {
+            memory.revive(session);
+        }
+    }
+
+    fn take(&mut self, machine: &mut Machine, intent: Intent, uptime: Uptime) {
+        let slot = machine.disk.slots.entry(intent.app.clone()).or_default();
+        let memory = self.apps.entry(intent.app.clone()).or_insert_with(|| App::new(uptime));
+        match receive(slot, &memory.held, self.session.as_ref().map(|s| &s.id), &intent) {
+            Received::Drop(_) => {}
+            Received::Take { record } => {
+                if let Some(record) = record {
+                    *slot = *record;
+                }
+                memory.watch(intent.health.as_ref(), intent.first_install, uptime);
+                machine.checks.insert(intent.app.clone(), (intent.health.clone(), intent.first_install));
+                memory.held.intent = Some(intent);
+            }
+        }
+    }
+
+    /// The other side has closed the connection.
+    pub fn broken(&mut self, machine: &mut Machine, link: LinkId, outside: &Outside<'_>) -> Vec<Output> {
+        if self.link != Some(link) {
+            return Vec::new();
+        }
+        let mut out = self.hang_up(machine, outside);
+        out.retain(|o| !matches!(o, Output::HangUp(_)));
+        out
+    }
+
+    /// Does all that is to be done now.
+    pub fn step(&mut self, machine: &mut Machine, outside: &Outside<'_>) -> Vec<Output> {
+        let uptime = machine.uptime(outside.now);
+        let mut out = Vec::new();
+        let silent = self.session.as_ref().is_some_and(|s| s.silent(uptime));
+        let unanswered = self.link.is_some() && self.session.is_none() && uptime - self.dialled > WELCOME_WITHIN;
+        if silent || unanswered {
+            out.extend(self.hang_up(machine, outside));
+        }
+        if self.link.is_none() && uptime >= self.retry_at {
+            out.push(self.dial(machine, uptime));
+        }
+        let apps: Vec<AppName> = machine.disk.slots.keys().cloned().collect();
+        for app in &apps {
+            let checks = &machine.checks;
+            let memory = self.apps.entry(app.clone()).or_insert_with(|| {
+                let mut memory = App::new(uptime);
+                if outside.sabotage == Some(Sabotage::StandingGuessed) {
+                    memory.watch(None, false, uptime);
+                } else if let Some((check, first_install)) = checks.get(app) {
+                    memory.watch(check.as_ref(), *first_install, uptime);
+                }
+                memory
+            });
+            let application = machine.apps.get(app);
+            memory.check(uptime, || application.is_some_and(|a| a.serves(&machine.id.name, outside.behaviours, outside.now)));
+            for _ in 0..ACTS {
+                if !self.act(machine, app, outside, &mut out) {
+                    break;
+                }
+            }
+        }
+        self.report(machine, uptime, &mut out);
+        out
+    }
+
+    /// When it wants to be stepped again, if nothing else happens.
+    pub fn wake_at(&self) -> Uptime {
+        let mut at = match (&self.session, self.link) {
+            (Some(session), _) => session.due(),
+            (None, Some(_)) => Uptime(self.dialled.0 + WELCOME_WITHIN.0 + 1),
+            (None, None) => self.retry_at,
+        };
+        for memory in self.apps.values() {
+            at = memory.wake_at().map_or(at, |wake| at.min(wake));
+        }
+        at
+    }
+
+    fn dial(&mut self, machine: &mut Machine, uptime: Uptime) -> Output {
+        (self.dialled, self.session) = (uptime, None);
+        for memory in self.apps.values_mut() {
+            memory.forget_session(); // R6: void from the moment a new hello is written
+        }
+        Output::Dial(Hello {
+            host: machine.id.clone(),
+            ledger: machine.disk.host.ledger,
+            boot: machine.boot,
+            last: machine.disk.host.last,
+            versions: (VERSION, VERSION),
+            agent: Why::lossy("simulated"),
+        })
+    }
+
+    fn hang_up(&mut self, machine: &Machine, outside: &Outside<'_>) -> Vec<Output> {
+        self.session = None;
+        for memory in self.apps.values_mut() {
+            memory.forget_session();
+        }
+        self.retry_at = machine.uptime(outside.now) + outside.retry;
+        self.link.take().map(Output::HangUp).into_iter().collect()
+    }
+
+    /// Does the next thing for one app; false when there is none.
+    fn act(&mut self, machine: &mut Machine, app: &AppName, outside: &Outside<'_>, out: &mut Vec<Output>) -> bool {
+        let uptime = machine.uptime(outside.now);
+        let (Some(memory), Some(slot)) = (self.apps.get_mut(app), machine.disk.slots.get(app)) else { return false };
+        let session = self.session.as_ref();
+        memory.fetch(&mut machine.bits, uptime);
+        if let Some(underway) = machine.runs.get_mut(app).filter(|u| !u.disturbed && u.revoked.is_none()) {
+            let blocked = machine.disk.host.blocked.packages.contains(&underway.run.directory.to.package);
+            underway.revoked = memory.voids(slot, underway, session.map(|s| &s.id), blocked, uptime);
+        }
+        let seen = Seen { blocked: machine.disk.host.blocked.clone() };
+        let sight = Sight {
+            now: memory.now(slot, session, uptime),
+            bits: memory.bits.clone(),
+            run: run_sight(machine.runs.get(app)),
+            obstacle: machine.obstacle.clone(),
+            policy: &HostPolicy::default(),
+            seen: &seen,
+        };
+        match next(slot, &memory.held, &sight) {
+            Act::Idle(_) => return false,
+            Act::Stage(release) => {
+                let known = machine.bits.contains(&release);
+                let span = if known { Millis(machine.pace.staging.0 / 4) } else { machine.pace.staging };
+                let good = known || !outside.fetch_fails;
+                memory.bits = Bits::Working;
+                memory.working = Some((release, uptime + span, good));
+            }
+            Act::Record { record } => {
+                machine.disk.slots.insert(app.clone(), record);
+            }
+            Act::Begin { record } => {
+                let busy = machine.runs.contains_key(app);
+                let standing = memory.standing(slot, uptime);
+                let begin_by = sight.now.lease_ends.unwrap_or(Uptime(0));
+                let Some(intent) = memory.held.intent.clone() else { return false };
+                let age = session.and_then(|s| s.age(&intent, uptime));
+                machine.begin(app, record, Some(intent.clone()), begin_by, standing, outside.now);
+                out.push(Output::Begins { intent, age, busy });
+            }
+            Act::Resume => machine.resume(app, outside.now),
+            Act::TurnBack(_) => match machine.runs.get_mut(app) {
+                Some(underway) if !underway.run.directory.turn_back => underway.run.directory.turn_back = true,
+                Some(_) | None => return false,
+            },
+            Act::Close { record } => {
+                let spent = record.spent;
+                machine.disk.slots.insert(app.clone(), record);
+                if let (Some(Sabotage::SpentNotKept), Some(slot)) = (outside.sabotage, machine.disk.slots.get_mut(app)) {
+                    slot.spent = Generation(spent.0.saturating_sub(1));
+                }
+                if let Some(underway) = machine.runs.remove(app) {
+                    if underway.disturbed {
+                        memory.run_over(uptime);
+                    }
+                    out.push(Output::Closed(app.clone(), underway.run.directory));
+                }
+            }
+        }
+        true
+    }
+
+    /// A person at the host pins, unpins, or rolls back (promise 5).
+    pub fn hands(&mut self, machine: &mut Machine, app: &AppName, wish: Wish, outside: &Outside<'_>) -> Vec<Output> {
+        let uptime = machine.uptime(outside.now);
+        let why = Why::lossy("a person at the host");
+        if let Some(slot) = machine.disk.slots.get(app).cloned() {
+            match wish {
+                Wish::Pin => {
+                    machine.disk.slots.insert(app.clone(), hands::pin(&slot, why));
+                }
+                Wish::Unpin => {
+                    if let Ok(slot) = hands::unpin(&slot) {
+                        machine.disk.slots.insert(app.clone(), slot);
+                    }
+                }
+                Wish::Rollback => {
+                    if let Ok(record) = hands::rollback(&slot, why) {
+                        let standing = self.apps.get(app).map_or(Standing::Unknown, |m| m.standing(&slot, uptime));
+                        machine.begin(app, record, None, Uptime(0), standing, outside.now);
+                    }
+                }
+            }
+        }
+        self.step(machine, outside)
+    }
+
+    /// The journal says that the application was started anew.
+    pub fn restarted(&mut self, app: &AppName, uptime: Uptime) {
+        if let Some(memory) = self.apps.get_mut(app) {
+            memory.restarted(uptime);
+        }
+    }
+
+    /// Says what there is to say: a status when something changed or the last was not answered, else a heartbeat.
+    fn report(&mut self, machine: &Machine, uptime: Uptime, out: &mut Vec<Output>) {
+        let Some(session) = &mut self.session else { return };
+        let mut said = BTreeMap::new();
+        for (app, memory) in &self.apps {
+            let Some(slot) = machine.disk.slots.get(app) else { continue };
+            let phase = machine.runs.get(app).map(|u| u.run.directory.stage.phase());
+            said.insert(app.clone(), memory.says(slot, phase, uptime));
+        }
+        let Some(frame) = session.say(said, machine.disk.host.blocked.version, uptime) else { return };
+        if let Frame::Status(status) = &frame {
+            for (app, memory) in &mut self.apps {
+                if let Some(slot) = machine.disk.slots.get(app) {
+                    memory.told(slot, status.seq, uptime);
+                }
+            }
+        }
+        out.push(Output::Send(frame));
+    }
+}
+
+fn note_blocked(machine: &mut Machine, blocked: Option<Blocked>) {
+    if let Some(record) = blocked.and_then(|b| host::blocked(&machine.disk.host, &b)) {
+        machine.disk.host = record;
+    }
+}

@@ -1,0 +1,187 @@
+//! The simulated coordinator process: the real core in a loop as the engine has it, over a store that survives its death.
+//!
+//! One drain: all inputs that have arrived are admitted and applied; then it is planned and applied until nothing changes;
+//! then one commit; then answers and intents. A crash loses what was not committed, and all that is only remembered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pilotage_coordinator_core::world::Settings;
+use pilotage_coordinator_core::world::load::Record;
+use pilotage_coordinator_core::{Answer, Change, Input, Key, Rejected, Touched, World, admit, plan};
+use pilotage_shared::name::{FleetName, HostName};
+use pilotage_shared::time::Time;
+
+/// Rounds of planning after one drain; more than this is a livelock.
+const ROUNDS: usize = 2000;
+
+/// The store: what is on disk.
+pub type Store = BTreeMap<Key, Record>;
+
+/// The process and its store.
+#[derive(Clone, Debug)]
+pub struct Coordinator {
+    settings: Settings,
+    /// On disk.
+    pub store: Store,
+    /// The living process; none between a crash and a start.
+    pub life: Option<Life>,
+}
+
+/// What lives in memory.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// All it knows.
+    pub world: World,
+    /// When time becomes a change.
+    pub wake_at: Option<Time>,
+    touched: Touched,
+}
+
+/// Something that must not be, found in the loop itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoopFault(pub String);
+
+/// Sees every change, with the world just before it.
+pub trait Witness {
+    /// About to be applied; `planned` by the planner, or admitted from an input.
+    fn change(&mut self, world: &World, change: &Change, planned: bool);
+}
+
+/// What a drain gives to the outside, once it is committed.
+#[derive(Debug, Default)]
+pub struct Drained {
+    /// To each input, in order.
+    pub answers: Vec<Result<Answer, Rejected>>,
+    /// Whose intents may differ.
+    pub hosts: BTreeSet<HostName>,
+    /// Whose connections must be ended.
+    pub hang_up: BTreeSet<HostName>,
+    /// Something changed that a decision could depend on.
+    pub moved: bool,
+}
+
+impl Coordinator {
+    /// An empty store and no process.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, store: Store::new(), life: None }
+    }
+
+    /// Times set by the operator.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// Applies a change that nobody decided (sabotage).
+    pub fn force(&mut self, change: &Change) {
+        if let Some(life) = &mut self.life {
+            let touched = life.world.apply(change);
+            life.touched.join(touched);
+        }
+    }
+
+    /// The living process's world.
+    pub fn world(&self) -> Option<&World> {
+        self.life.as_ref().map(|l| &l.world)
+    }
+
+    /// A process loads the store; its first input must be its start.
+    pub fn boot(&mut self) {
+        let world = self.stored();
+        self.life = Some(Life { world, wake_at: None, touched: Touched::default() });
+    }
+
+    /// The world as the store has it.
+    pub fn stored(&self) -> World {
+        World::load(self.settings, self.store.values().cloned())
+    }
+
+    /// The process dies: what was not committed is gone.
+    pub fn crash(&mut self) {
+        self.life = None;
+    }
+
+    /// Takes inputs in and plans until nothing changes. Nothing is on disk yet.
+    pub fn drain(&mut self, inputs: &[Input], now: Time, witness: &mut dyn Witness) -> Result<Drained, LoopFault> {
+        let Some(life) = self.life.as_mut() else { return Ok(Drained::default()) };
+        let mut drained = Drained::default();
+        for input in inputs {
+            match admit(&life.world, input, now) {
+                Ok(admitted) => {
+                    for change in &admitted.changes {
+                        witness.change(&life.world, change, false);
+                        let touched = life.world.apply(change);
+                        life.touched.join(touched);
+                    }
+                    drained.answers.push(Ok(admitted.answer));
+                }
+                Err(rejected) => drained.answers.push(Err(rejected)),
+            }
+        }
+        drained.moved = life.touched != Touched::default() || life.wake_at.is_some_and(|at| at <= now);
+        if drained.moved {
+            life.settle(now, witness)?;
+        }
+        Ok(drained)
+    }
+
+    /// One flush; afterwards the outside may be told.
+    pub fn commit(&mut self, drained: &mut Drained) {
+        let Some(life) = self.life.as_mut() else { return };
+        let touched = std::mem::take(&mut life.touched);
+        for key in touched.records {
+            match life.world.record(&key) {
+                Some(record) => self.store.insert(key, record),
+                None => self.store.remove(&key),
+            };
+        }
+        drained.hosts = touched.hosts;
+        for fleet in &touched.everybody {
+            let members = life.world.groups.get(fleet).into_iter().flat_map(|g| g.values().flatten().cloned());
+            drained.hosts.extend(members);
+        }
+        drained.hang_up = touched.hang_up;
+    }
+
+    /// What the store lacks of the world, or has beside it: a touched record that no change named.
+    pub fn forgotten(&self) -> Option<Key> {
+        let world = self.world()?;
+        let keys = world.keys();
+        let missing = keys.iter().find(|key| world.record(key).as_ref() != self.store.get(*key).or(None) && !self.fresh(key, world));
+        let known: BTreeSet<&Key> = keys.iter().collect();
+        missing.cloned().or_else(|| self.store.keys().find(|key| !known.contains(*key)).cloned())
+    }
+
+    /// Records that exist with their first values before anything was stored.
+    fn fresh(&self, key: &Key, world: &World) -> bool {
+        let first = World::new(self.settings);
+        !self.store.contains_key(key) && first.record(key).is_some() && first.record(key) == world.record(key)
+    }
+}
+
+impl Life {
+    fn settle(&mut self, now: Time, witness: &mut dyn Witness) -> Result<(), LoopFault> {
+        for _ in 0..ROUNDS {
+            let plan = plan(&self.world, &self.touched.fleets, now);
+            self.wake_at = plan.wake_at;
+            if plan.changes.is_empty() {
+                return self.fixed_point(now);
+            }
+            for change in &plan.changes {
+                witness.change(&self.world, change, true);
+                let touched = self.world.apply(change);
+                self.touched.join(touched);
+            }
+        }
+        let next = plan(&self.world, &self.touched.fleets, now).changes;
+        Err(LoopFault(format!("livelock: {ROUNDS} rounds of planning without an input; next is {:?}", next.first())))
+    }
+
+    /// Planning the touched fleets gives what planning all would.
+    fn fixed_point(&self, now: Time) -> Result<(), LoopFault> {
+        let all: BTreeSet<FleetName> = self.world.fleets.keys().cloned().collect();
+        match plan(&self.world, &all, now).changes.first() {
+            None => Ok(()),
+            Some(change) => Err(LoopFault(format!("fixed point: no touched fleet has anything to do, but all have: {change:?}"))),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Promises about taking hosts out of service: the floor (P1), nobody is taken while it is counted (P2), the batch.
+
+use std::collections::BTreeMap;
+
+use pilotage_coordinator_core::World;
+use pilotage_coordinator_core::world::Loan;
+use pilotage_shared::health::Standing;
+use pilotage_shared::ids::DeploymentId;
+use pilotage_shared::intent::Intent;
+use pilotage_shared::name::{AppName, HostName};
+use pilotage_shared::time::Time;
+
+use super::Promises;
+use super::grant::{Grant, Scope, fleet_of, limit, may_count, members};
+use crate::coordinator::Coordinator;
+use crate::coverage::Coverage;
+
+/// The truth about one member at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Truth {
+    /// Its application answers well.
+    pub serves: bool,
+    /// The machine is on, and something of ours is installed.
+    pub installed: bool,
+    /// A run is under way.
+    pub in_change: bool,
+    /// When it served again after a run had taken it.
+    pub restored: Option<Time>,
+    /// When it had died by itself.
+    pub own_deaths: Vec<Time>,
+}
+
+/// One scope at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Margin {
+    up: u32,
+    died: u32,
+    floor: u32,
+}
+
+impl Margin {
+    fn total(self) -> i64 {
+        i64::from(self.up) + i64::from(self.died) - i64::from(self.floor)
+    }
+}
+
+impl Truth {
+    /// Available, in the sense of the floor: serving, and not just brought back by a run.
+    fn available(&self, grant: &Grant, now: Time) -> bool {
+        let healthy_for = grant.healthy_for;
+        let healthy = if grant.watched { self.serves } else { self.installed };
+        healthy && !self.in_change && self.restored.is_none_or(|at| now - at >= healthy_for)
+    }
+}
+
+impl Promises {
+    /// P1: a run takes an application out of service that was up on this host, by this permission.
+    pub fn disturbed(
+        &mut self,
+        coordinator: &Coordinator,
+        (host, intent): (&HostName, &Intent),
+        truth: &BTreeMap<HostName, Truth>,
+        now: Time,
+        coverage: &mut Coverage,
+    ) {
+        let world = coordinator.world();
+        let Some(grant) = self.grants.find(host, intent).cloned() else {
+            let generation = intent.generation;
+            return self.breaks("P2 permission", || format!("{host} was taken by generation {generation}, which nobody derived"));
+        };
+        let short = |scopes: &[Scope], world: Option<&World>| {
+            let margins = scopes.iter().map(|scope| (scope, self.margin(scope, &grant, &intent.app, world, truth, now)));
+            margins.min_by_key(|(_, margin)| margin.total()).filter(|(_, margin)| margin.total() < 0).map(|(s, m)| (s.clone(), m))
+        };
+        for scope in &grant.scopes {
+            let margin = self.margin(scope, &grant, &intent.app, world, truth, now);
+            coverage.margin(i64::from(margin.up) - i64::from(scope.floor));
+        }
+        let Some((scope, margin)) = short(&grant.scopes, world) else { return };
+        // People may have changed floors, labels or members since the permission was derived (PROTOCOL §7 f): then it is
+        // broken only if it is by what they say now, too.
+        let stored = coordinator.stored();
+        let now_scopes = fleet_of(&stored, &intent.app, host).map(|f| self.scopes(&stored, f, host)).unwrap_or_default();
+        if short(&now_scopes, Some(&stored)).is_none() {
+            return coverage.count("host", "taken under a policy that has changed");
+        }
+        self.breaks("P1 floor", || {
+            format!(
+                "{host} was taken by generation {} while {} others were up and {} had died by themselves in scope {}, floor {} (permission derived at {})",
+                grant.generation,
+                margin.up,
+                margin.died,
+                scope.name,
+                scope.floor,
+                crate::trace::since_beginning(grant.at)
+            )
+        });
+    }
+
+    /// What stays in a scope when this host is taken now.
+    fn margin(&self, scope: &Scope, grant: &Grant, app: &AppName, world: Option<&World>, truth: &BTreeMap<HostName, Truth>, now: Time) -> Margin {
+        let mut margin = Margin { up: 0, died: 0, floor: scope.floor };
+        for other in &scope.others {
+            let Some(truth) = truth.get(&other.host) else { continue };
+            let can = other.could || world.is_none_or(|w| may_count(w, &other.host));
+            if can && truth.available(grant, now) {
+                margin.up += 1;
+                continue;
+            }
+            let any = self.counted.get(&(app.clone(), other.host.clone())).copied();
+            let dead = |made: Time| truth.own_deaths.iter().any(|death| *death + grant.unseen_for >= made);
+            if other.counted_by.is_some_and(dead) || any.is_some_and(dead) {
+                margin.died += 1;
+            }
+        }
+        margin
+    }
+
+    /// P2: a begin, as the coordinator sees the host at this very moment.
+    pub fn taken(&mut self, world: Option<&World>, app: &AppName, host: &HostName) {
+        let Some(world) = world else { return };
+        let slot = world.slot(app, host);
+        let lent = slot.is_some_and(|s| s.loan.is_some());
+        let heard = world.live.get(host).is_some_and(|l| l.heard && l.reachable);
+        let status = slot.and_then(|s| s.status.as_ref());
+        let available = status.is_some_and(|s| s.standing == Standing::Available && s.run.is_none());
+        let member = fleet_of(world, app, host).is_some();
+        let counts = member && heard && available && !lent;
+        self.must(!counts, "P2 nobody is taken while it is counted", || format!("{host} begins, and the coordinator counts it as available"));
+    }
+
+    /// In change ≤ batch, in truth: all runs under way for one deployment on its way forward, by their permissions. Runs that a
+    /// restored store has forgotten are not its fault (PROTOCOL §7 g).
+    pub fn batch(&mut self, deployment: &DeploymentId, runs: &[(&HostName, &Intent)]) {
+        let limits: Vec<u32> = runs
+            .iter()
+            .filter_map(|(host, intent)| Some((self.grants.find(host, intent)?, self.grants.limit(host, intent)?)))
+            .filter(|(grant, _)| grant.deployment.as_ref() == Some(deployment) && self.restored.is_none_or(|at| grant.at > at))
+            .map(|(_, limit)| limit)
+            .collect();
+        let Some(limit) = limits.iter().copied().max() else { return };
+        self.must(limits.len() as u32 <= limit, "batch", || format!("{} are in change for {deployment}, at most {limit} may be", limits.len()));
+    }
+
+    /// In change ≤ batch: this loan is about to be given.
+    pub fn lent(&mut self, world: &World, app: &AppName, host: &HostName, loan: &Loan) {
+        let replaced = world.slot(app, host).is_some_and(|s| s.loan.is_some());
+        let Some(fleet) = fleet_of(world, app, host) else {
+            return self.breaks("P2 loan", || format!("{host} is lent for {} and is in no fleet of {app}", loan.deployment));
+        };
+        let Some(limit) = limit(world, fleet).filter(|_| !replaced) else { return };
+        let busy = |m: &&HostName| {
+            world.slot(app, m).is_some_and(|s| s.loan.is_some() || s.status.as_ref().is_some_and(|s| s.run.is_some()))
+        };
+        let in_change = members(world, fleet).filter(busy).count() as u32;
+        self.must(in_change < limit, "batch", || format!("{host} is lent while {in_change} of at most {limit} are in change"));
+    }
+}

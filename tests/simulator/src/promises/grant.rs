@@ -1,0 +1,170 @@
+//! Permissions as they were derived: which scopes the host stood in then, and on whose word the others counted. The floor
+//! is promised in exactly these terms (P1).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use pilotage_coordinator_core::World;
+use pilotage_coordinator_core::world::{Course, Fleet, HostState};
+use pilotage_shared::ids::{DeploymentId, Generation, SessionId};
+use pilotage_shared::intent::{Answers, Go, Intent};
+use pilotage_shared::name::{AppName, HostName};
+use pilotage_shared::time::{Millis, Time};
+
+use super::Promises;
+
+/// Permissions that are remembered for each host and app; older ones cannot be fresh any more.
+const REMEMBERED: usize = 64;
+
+/// One scope of one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// `fleet` or `zone=a`.
+    pub name: String,
+    /// Must stay.
+    pub floor: u32,
+    /// The other members.
+    pub others: Vec<Other>,
+}
+
+/// Another member of a scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// Who.
+    pub host: HostName,
+    /// When it had made the status by which it counted; none when it did not.
+    pub counted_by: Option<Time>,
+    /// It was neither in maintenance nor in quarantine.
+    pub could: bool,
+}
+
+/// One permission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Of the intent.
+    pub generation: Generation,
+    /// Of the intent.
+    pub session: SessionId,
+    /// Of the intent.
+    pub answers: Answers,
+    /// Of the intent.
+    pub deployment: Option<DeploymentId>,
+    /// When it was derived.
+    pub at: Time,
+    /// The host's scopes then.
+    pub scopes: Vec<Scope>,
+    /// How many may be in change: only forward (promise 7).
+    pub limit: Option<u32>,
+    /// The fleet has a health check; without one a host is healthy when its last run succeeded.
+    pub watched: bool,
+    /// So long a standing must last; the fleet's then.
+    pub healthy_for: Millis,
+    /// So long a death may stay unseen by the host itself.
+    pub unseen_for: Millis,
+}
+
+/// All that may still be used.
+#[derive(Clone, Debug, Default)]
+pub struct Grants {
+    of: BTreeMap<(AppName, HostName), VecDeque<Grant>>,
+}
+
+impl Grants {
+    /// The most that could be in change by any permission of this generation: people may have changed the policy since.
+    pub fn limit(&self, host: &HostName, intent: &Intent) -> Option<u32> {
+        let all = self.of.get(&(intent.app.clone(), host.clone()))?.iter().filter(|g| g.generation == intent.generation);
+        all.map(|g| g.limit.unwrap_or(u32::MAX)).max().filter(|limit| *limit < u32::MAX)
+    }
+
+    /// The permission that this intent is.
+    pub fn find(&self, host: &HostName, intent: &Intent) -> Option<&Grant> {
+        self.of.get(&(intent.app.clone(), host.clone()))?.iter().rev().find(|g| {
+            g.generation == intent.generation && g.session == intent.session && g.answers == intent.answers
+        })
+    }
+}
+
+/// The fleet that a host is a member of, for an app: by labels alone.
+pub fn fleet_of<'a>(world: &'a World, app: &AppName, host: &HostName) -> Option<&'a Fleet> {
+    let record = world.hosts.get(host).filter(|h| h.state != HostState::Retired)?;
+    world.fleets.values().find(|f| f.spec.app == *app && f.spec.select.matches(&record.labels))
+}
+
+/// The members of a fleet: by labels alone (R11).
+pub fn members<'a>(world: &'a World, fleet: &'a Fleet) -> impl Iterator<Item = &'a HostName> {
+    let matching = world.hosts.values().filter(|h| h.state != HostState::Retired && fleet.spec.select.matches(&h.labels));
+    matching.map(|h| &h.id.name)
+}
+
+impl Promises {
+    /// An intent was derived and is being sent.
+    pub fn derived(&mut self, world: &World, host: &HostName, intent: &Intent, now: Time) {
+        if intent.go != Go::Activate {
+            return;
+        }
+        let fleet = fleet_of(world, &intent.app, host);
+        let known = self.of_host(&intent.app, host);
+        if known.is_some_and(|g| g.generation == intent.generation && g.session == intent.session && g.answers == intent.answers) {
+            return;
+        }
+        let check = fleet.and_then(|f| f.spec.health.as_ref());
+        let grant = Grant {
+            generation: intent.generation,
+            session: intent.session,
+            answers: intent.answers,
+            deployment: intent.deployment.clone(),
+            at: now,
+            scopes: fleet.map(|f| self.scopes(world, f, host)).unwrap_or_default(),
+            limit: fleet.and_then(|f| limit(world, f)),
+            watched: check.is_some(),
+            healthy_for: check.map_or(Millis(0), |h| h.healthy_for),
+            unseen_for: check.map_or(Millis(0), |h| Millis(h.every.0 + h.timeout.0)),
+        };
+        let grants = self.grants.of.entry((intent.app.clone(), host.clone())).or_default();
+        grants.push_back(grant);
+        if grants.len() > REMEMBERED {
+            grants.pop_front();
+        }
+    }
+
+    fn of_host(&self, app: &AppName, host: &HostName) -> Option<&Grant> {
+        self.grants.of.get(&(app.clone(), host.clone()))?.back()
+    }
+
+    /// The host's scopes as the records say now.
+    pub fn scopes(&self, world: &World, fleet: &Fleet, host: &HostName) -> Vec<Scope> {
+        let Some(own) = world.hosts.get(host) else { return Vec::new() };
+        let other = |name: &HostName| {
+            let lent = world.slot(&fleet.spec.app, name).is_some_and(|s| s.loan.is_some());
+            let word = self.words.get(&(fleet.spec.app.clone(), name.clone()));
+            let heard = world.live.get(name).is_some_and(|l| l.heard && l.reachable);
+            let counted_by = word.filter(|w| w.counts && !lent && heard).map(|w| w.made);
+            Other { host: name.clone(), counted_by, could: may_count(world, name) }
+        };
+        let scope = |name: String, floor: u32, all: Vec<&HostName>| Scope {
+            name,
+            floor,
+            others: all.into_iter().filter(|m| *m != host).map(other).collect(),
+        };
+        let all: Vec<&HostName> = members(world, fleet).collect();
+        let mut scopes = vec![scope("fleet".into(), fleet.spec.floor.round_up(all.len() as u32), all.clone())];
+        for (key, floor) in &fleet.spec.floor_per {
+            let Some(value) = own.labels.get(key) else { continue };
+            let with: Vec<&HostName> =
+                all.iter().copied().filter(|m| world.hosts.get(*m).and_then(|h| h.labels.get(key)) == Some(value)).collect();
+            scopes.push(scope(format!("{key}={value}"), floor.round_up(with.len() as u32), with));
+        }
+        scopes
+    }
+}
+
+/// A member in maintenance or in quarantine never counts (R11, R28).
+pub fn may_count(world: &World, host: &HostName) -> bool {
+    world.hosts.get(host).is_some_and(|h| h.state == HostState::Active && h.quarantined.is_none())
+}
+
+/// How many may be in change now; none on the way back.
+pub fn limit(world: &World, fleet: &Fleet) -> Option<u32> {
+    let back = fleet.active && world.newest(fleet).is_some_and(|d| matches!(d.course, Course::Back { .. }));
+    let parallel = fleet.spec.parallel.filter(|_| !back)?;
+    Some(parallel.round_down(members(world, fleet).count() as u32).max(1))
+}

@@ -1,0 +1,89 @@
+//! Promises that one host keeps: all or before (4), only generations rise (8), one run at a time (R26), a pin and a block
+//! keep a release out (5, 9).
+
+use pilotage_shared::digest::Digest;
+use pilotage_shared::ids::{Generation, LedgerId};
+use pilotage_shared::intent::Intent;
+use pilotage_shared::name::{AppName, HostName};
+use pilotage_shared::run::Outcome;
+use pilotage_shared::time::Millis;
+
+use super::Promises;
+use crate::truth::{Application, RunDirectory};
+
+/// A host begins a run by a permission.
+#[derive(Clone, Debug)]
+pub struct Begin<'a> {
+    /// Where.
+    pub host: &'a HostName,
+    /// Its ledger.
+    pub ledger: LedgerId,
+    /// The permission.
+    pub intent: &'a Intent,
+    /// Another run is under way.
+    pub busy: bool,
+    /// A person said: stay.
+    pub pinned: bool,
+    /// Packages that the host has heard are blocked.
+    pub blocked: &'a [Digest],
+    /// How old the newest frame is that the permission answers, by the host's own clock; none when it is of another session.
+    pub age: Option<Millis>,
+    /// How old it may be.
+    pub lease: Millis,
+    /// The permission is of the coordinator's present life.
+    pub of_this_life: bool,
+}
+
+impl Promises {
+    /// A run begins.
+    pub fn begins(&mut self, begin: &Begin<'_>) {
+        let Begin { host, intent, .. } = begin;
+        let generation = intent.generation;
+        self.must(!begin.busy, "4 one run at a time", || format!("{host} begins generation {generation} while a run is under way"));
+        self.must(!begin.pinned, "5 pinned", || format!("{host} begins generation {generation} though it is pinned"));
+        let blocked = intent.release.is_some_and(|r| begin.blocked.contains(&r.package));
+        self.must(!blocked, "9 blocked stays out", || format!("{host} begins a package that it knows is blocked"));
+        let fresh = begin.age.is_some_and(|age| age <= begin.lease);
+        self.must(fresh, "2 fresh", || format!("{host} begins generation {generation} by a permission as old as {:?}", begin.age));
+        let key = (host.to_owned().clone(), begin.ledger, intent.app.clone());
+        let (begun, _) = self.begun.get(&key).copied().unwrap_or_default();
+        self.must(generation > begun, "8 generations rise", || format!("{host} begins generation {generation} after {begun}"));
+        self.begun.entry(key).or_default().0 = generation;
+        let fleet = intent.deployment.as_ref().map(|d| d.fleet.clone());
+        let ahead = fleet.and_then(|f| self.ahead.get(&(f, (*host).clone()))).copied();
+        if let Some((seen, counter)) = ahead.filter(|_| begin.of_this_life) {
+            self.breaks("8 old worlds command nobody", || {
+                format!("{host} had seen {seen}, the restored counter was {counter}, nobody has gone on, and it begins {generation}")
+            });
+        }
+        self.fruitless.remove(*host);
+    }
+
+    /// What a ledger says it has seen never falls.
+    pub fn seen(&mut self, host: &HostName, ledger: LedgerId, app: &AppName, seen: Generation) {
+        let entry = self.begun.entry((host.clone(), ledger, app.clone())).or_default();
+        let before = entry.1;
+        entry.1 = before.max(seen);
+        self.must(seen >= before, "8 generations rise", || format!("{host} says it has seen {seen} after {before}"));
+    }
+
+    /// Promise 4: a run has ended.
+    pub fn ended(&mut self, host: &HostName, run: &RunDirectory, app: &Application) {
+        let Some(ending) = &run.ending else { return };
+        let good = match &ending.outcome {
+            Outcome::Committed => app.installed == Some(run.to) && !app.mixed,
+            Outcome::RolledBack { .. } | Outcome::NotBegun { .. } => app.installed == run.from && !app.mixed,
+            Outcome::NeedsHands { .. } => true,
+        };
+        self.must(good, "4 all or before", || {
+            format!("{host} ended {:?} from {:?} to {:?} and has {:?} installed, mixed: {}", ending.outcome, run.from, run.to, app.installed, app.mixed)
+        });
+    }
+
+    /// Promise 4, for people: what an idle host says it runs is what is installed.
+    pub fn says(&mut self, host: &HostName, running: Option<pilotage_shared::release::Release>, app: &Application) {
+        self.must(running == app.installed && !app.mixed, "4 all or before", || {
+            format!("{host} is idle and says it runs {running:?}, installed is {:?}, mixed: {}", app.installed, app.mixed)
+        });
+    }
+}

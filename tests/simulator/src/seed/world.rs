@@ -1,0 +1,183 @@
+//! The world that a seed begins with.
+
+use pilotage_shared::fleet::{FleetSpec, Labels, OnFailure, OnLeave, Stragglers};
+use pilotage_shared::health::{HealthCheck, Probe};
+use pilotage_shared::name::{AppName, FleetName, HostName, LabelKey, LabelValue, Version};
+use pilotage_shared::policy::Amount;
+use pilotage_shared::run::Event;
+use pilotage_shared::text::Text;
+use pilotage_shared::time::Millis;
+
+use super::Seed;
+use super::people::deck;
+use crate::network::Rates;
+use crate::rng::Rng;
+use crate::simulation::{Luck, Simulation};
+use crate::truth::{Behaviour, Health};
+
+/// A name that is valid by its making.
+pub fn name<T: std::str::FromStr>(text: &str) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    text.parse().expect("names made by the simulator are valid")
+}
+
+/// The empty world of a seed.
+pub fn make(seed: u64) -> Seed {
+    let mut rng = Rng::new(seed);
+    let rates = weather(&mut rng);
+    let mut sim = Simulation::new(rng.next_u64(), rates, Millis::seconds(rng.between(1, 5)));
+    let dies = |rng: &mut Rng, of: u64| if rng.chance(400) { rng.below(of) } else { 0 };
+    sim.luck = Luck {
+        crash_before_commit: dies(&mut rng, 4),
+        crash_before_publish: dies(&mut rng, 4),
+        crash_agent: dies(&mut rng, 3),
+        fetch_fails: dies(&mut rng, 100),
+        drain_within: dies(&mut rng, 50),
+    };
+    let apps = if rng.chance(200) { vec![name("web"), name("api")] } else { vec![name("web")] };
+    let deck = deck(&mut rng);
+    let zones = rng.between(1, 3);
+    Seed { sim, deck, apps, fleets: Vec::new(), versions: Vec::new(), hosts: Vec::new(), zones, rng }
+}
+
+fn weather(rng: &mut Rng) -> Rates {
+    match rng.below(4) {
+        0 => Rates::CALM,
+        1 => Rates { slowest: Millis(200), ..Rates::CALM },
+        2 => Rates { lost: 20, repeated: 20, late: 20, late_by: Millis(10_000), fastest: Millis(5), slowest: Millis(300) },
+        _ => Rates { lost: 80, repeated: 80, late: 100, late_by: Millis(40_000), fastest: Millis(5), slowest: Millis(1500) },
+    }
+}
+
+impl Seed {
+    /// Hosts join, fleets are declared, first versions pushed, and often a first deployment made.
+    pub fn open(&mut self) {
+        self.sim.boot_coordinator();
+        let count = self.rng.between(2, 9);
+        let foreign = self.rng.chance(250);
+        for n in 0..count {
+            let labels = self.labels(n);
+            let host: HostName = name(&format!("h{}", n + 1));
+            let serves: Vec<AppName> = if foreign { self.apps.clone() } else { Vec::new() };
+            self.sim.join(&host, labels, &serves);
+            self.hosts.push(host);
+        }
+        for app in self.apps.clone() {
+            let two = self.rng.chance(200);
+            let fleets = if two { vec![("prod", "env=prod"), ("test", "env=test")] } else { vec![("all", "env")] };
+            for (suffix, select) in fleets {
+                let fleet: FleetName = name(&format!("{app}-{suffix}"));
+                let spec = self.spec(&fleet, &app, select);
+                if self.ask(pilotage_coordinator_core::Request::PutFleet { spec: Box::new(spec) }) {
+                    self.fleets.push(fleet);
+                }
+            }
+            self.push(&app, Behaviour::default());
+        }
+        let pause = self.rng.below(20_000);
+        self.sim.run_until(self.sim.now + Millis(pause));
+        for fleet in self.fleets.clone() {
+            if self.rng.chance(800) {
+                self.deploy(&fleet, true);
+            }
+        }
+        if self.rng.chance(700) {
+            self.sim.run_until(self.sim.now + Millis::seconds(60));
+        }
+    }
+
+    /// A random policy for a fleet.
+    pub fn spec(&mut self, fleet: &FleetName, app: &AppName, select: &str) -> FleetSpec {
+        let rng = &mut self.rng;
+        let floor = |rng: &mut Rng| match rng.below(6) {
+            0 => Amount::Count(0),
+            1 => Amount::Count(rng.between(1, 3) as u32),
+            2 => Amount::AllBut(rng.between(1, 2) as u32),
+            3 => Amount::Percent(66),
+            _ => Amount::Percent(rng.below(90) as u8),
+        };
+        let mut spec = FleetSpec {
+            name: fleet.clone(),
+            app: app.clone(),
+            select: name(select),
+            expect: None,
+            floor: floor(rng),
+            floor_per: Default::default(),
+            parallel: None,
+            tolerate: Amount::Count(0),
+            on_failure: OnFailure::Rollback,
+            stragglers: None,
+            health: Some(check(rng)),
+            hook_timeout: Millis::seconds(60),
+            leave: OnLeave::Keep,
+            first_install: false,
+        };
+        if rng.chance(300) {
+            spec.floor_per.insert(name("zone"), floor(rng));
+        }
+        if rng.chance(500) {
+            spec.parallel = Some(if rng.chance(500) { Amount::Count(rng.between(1, 3) as u32) } else { Amount::Percent(rng.between(10, 60) as u8) });
+        }
+        if rng.chance(400) {
+            spec.tolerate = if rng.chance(500) { Amount::Count(rng.between(1, 2) as u32) } else { Amount::Percent(rng.between(10, 40) as u8) };
+        }
+        spec.on_failure = match rng.below(8) {
+            0 => OnFailure::Stop,
+            1 => OnFailure::Pause,
+            _ => OnFailure::Rollback,
+        };
+        if rng.chance(300) {
+            spec.stragglers = Some(Stragglers { after: Millis::seconds(rng.between(1, 60)), at_most: Amount::Percent(rng.between(10, 60) as u8) });
+        }
+        if rng.chance(100) {
+            spec.health = None;
+            spec.first_install = rng.chance(700);
+        }
+        spec
+    }
+
+    /// Labels of the n-th host.
+    pub fn labels(&mut self, n: u64) -> Labels {
+        let zone = format!("z{}", n % self.zones.max(1));
+        let env = if self.rng.chance(700) { "prod" } else { "test" };
+        let pair = |key: &str, value: &str| (name::<LabelKey>(key), LabelValue::lossy(value));
+        [pair("env", env), pair("zone", &zone)].into_iter().collect()
+    }
+
+    /// Pushes the next version of an app.
+    pub fn push(&mut self, app: &AppName, behaviour: Behaviour) -> Version {
+        let version: Version = name(&format!("{}.0.0", self.versions.len() + 1));
+        let pushed = self.sim.push(app, &version, behaviour).1;
+        if matches!(pushed, Some(Ok(_))) {
+            self.versions.push((app.clone(), version.clone()));
+        }
+        version
+    }
+
+    /// A random behaviour: most versions are good.
+    pub fn behaviour(&mut self) -> Behaviour {
+        let good = Behaviour::default();
+        let rng = &mut self.rng;
+        let events = [Event::ApplicationStop, Event::ApplicationStart, Event::ValidateService, Event::Install];
+        match rng.below(10) {
+            0 => Behaviour { fails_at: rng.pick(&events).copied(), ..good },
+            1 => Behaviour { health: Health::DiesAfter(Millis(rng.between(500, 30_000))), ..good },
+            2 => Behaviour { health: Health::Never, ..good },
+            3 => Behaviour { health: Health::Flaps { good: Millis(rng.between(500, 9000)), bad: Millis(rng.between(500, 6000)) }, ..good },
+            4 if rng.chance(300) => Behaviour { fails_back: true, ..good },
+            _ => good,
+        }
+    }
+}
+
+fn check(rng: &mut Rng) -> HealthCheck {
+    let mut check = HealthCheck::of(Probe::Http { url: Text::lossy("http://localhost:8080/healthz") });
+    check.every = Millis(rng.between(500, 2000));
+    check.timeout = Millis(500);
+    check.healthy_for = Millis(rng.between(1000, 8000));
+    check.unhealthy_for = Millis(rng.between(500, 5000));
+    check.deadline = Millis(rng.between(20_000, 60_000));
+    check
+}

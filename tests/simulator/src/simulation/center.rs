@@ -1,0 +1,428 @@
+//! The coordinator's side of the simulation: frames become inputs, drains are committed and published, processes die.
+
+use pilotage_coordinator_core::input::Via;
+use pilotage_coordinator_core::world::Slot;
+use pilotage_coordinator_core::world::load::Record;
+use pilotage_coordinator_core::{Answer, Change, Input, Rejected, Request, World};
+use pilotage_shared::health::Standing;
+use pilotage_shared::ids::Epoch;
+use pilotage_shared::intent::Answers;
+use pilotage_shared::name::{FleetName, HostName, Reason, Why};
+use pilotage_shared::principal::Principal;
+use pilotage_shared::status::Status;
+use pilotage_shared::time::{Millis, Time};
+use pilotage_shared::wire::Frame;
+
+use super::telling::Telling;
+use super::{Event, Origin, Simulation};
+use crate::coordinator::{Drained, Witness};
+use crate::coverage::Coverage;
+use crate::network::{LinkId, Side};
+use crate::promises::course::Runs;
+use crate::promises::{Promises, Word};
+use crate::sabotage::Sabotage;
+use crate::trace::Trace;
+
+/// Loans in a row that begin nothing, without anything from outside, before it is called a livelock.
+const FRUITLESS: u32 = 30;
+
+impl Simulation {
+    /// A frame arrives at the coordinator's machine.
+    pub(super) fn arrives_up(&mut self, link: LinkId, frame: Frame, sent: Time) {
+        let Some((host, host_open, open)) = self.network.link(link).map(|l| (l.host.clone(), l.host_open, l.coordinator_open)) else { return };
+        if self.coordinator.life.is_none() {
+            return self.close(link, Side::Coordinator);
+        }
+        let request = match frame {
+            // A hello is read from its own connection only, and only first.
+            Frame::Hello(hello) if open && host_open && self.greeted.insert(link) => Request::Hello { hello: Box::new(hello) },
+            // A late status of an old connection is judged by its session (R3).
+            Frame::Status(status) => Request::Status { status: Box::new(self.spoil(&host, status)) },
+            Frame::Heartbeat(heartbeat) if open && self.links_of.get(&host) == Some(&link) => Request::Heartbeat { heartbeat },
+            Frame::Hello(_) | Frame::Heartbeat(_) | Frame::Welcome(_) | Frame::Intent(..) | Frame::Heard(..) | Frame::Goodbye(_) => return,
+        };
+        let Some(machine) = self.machines.get(&host) else { return };
+        let by = Principal::Host(machine.id.clone());
+        self.put_in(Origin::Link(link, sent), by, Via::Agent, request);
+        let wait = self.rng.below(self.luck.drain_within + 1);
+        self.plan_drain(Time(self.now.0 + wait));
+    }
+
+    /// Statuses of any session, or in any order (sabotage).
+    fn spoil(&self, host: &HostName, mut status: Status) -> Status {
+        let live = self.coordinator.world().and_then(|w| w.live.get(host));
+        match (self.sabotage, live) {
+            (Some(Sabotage::StatusAnySession), Some(live)) if status.session != live.session => {
+                (status.session, status.seq, status.beat) = (live.session, live.seq + 1, live.beat + 1);
+            }
+            (Some(Sabotage::StatusAnyOrder), Some(live)) if status.session == live.session && status.seq <= live.seq => {
+                (status.seq, status.beat) = (live.seq + 1, live.beat + 1);
+            }
+            _ => {}
+        }
+        status
+    }
+
+    pub(super) fn coordinator_sees_closed(&mut self, link: LinkId) {
+        let Some(host) = self.network.link(link).map(|l| l.host.clone()) else { return };
+        self.network.close(link, Side::Coordinator);
+        if self.links_of.get(&host) != Some(&link) {
+            return;
+        }
+        self.links_of.remove(&host);
+        let session = self.coordinator.world().and_then(|w| w.live.get(&host)).map(|l| l.session);
+        if let (Some(session), Some(machine)) = (session, self.machines.get(&host)) {
+            let by = Principal::Host(machine.id.clone());
+            self.put_in(Origin::Own, by, Via::Agent, Request::Gone { session });
+            self.plan_drain(self.now);
+        }
+    }
+
+    pub(super) fn put_in(&mut self, origin: Origin, by: Principal, via: Via, request: Request) {
+        let reason = Reason::lossy("simulated");
+        self.inbox.push((origin, Input { by, via, reason, at: self.now, idempotency: None, request }));
+    }
+
+    pub(super) fn plan_drain(&mut self, at: Time) {
+        let at = at.max(self.now);
+        if !self.drains.contains_key(&at) {
+            let serial = self.plan_event(at, Event::Drain);
+            self.drains.insert(at, serial);
+        }
+    }
+
+    /// One turn of the engine's loop.
+    pub(super) fn drain(&mut self) {
+        let batch = std::mem::take(&mut self.inbox);
+        if self.coordinator.life.is_none() {
+            return;
+        }
+        let (origins, inputs): (Vec<Origin>, Vec<Input>) = batch.into_iter().unzip();
+        for input in &inputs {
+            self.coverage.count("input", request(&input.request));
+        }
+        self.drop_loans(&inputs);
+        let mut watcher = Watcher {
+            promises: &mut self.promises,
+            machines: &self.machines,
+            coverage: &mut self.coverage,
+            trace: &mut self.trace,
+            telling: &mut self.telling,
+            now: self.now,
+        };
+        let mut drained = match self.coordinator.drain(&inputs, self.now, &mut watcher) {
+            Ok(drained) => drained,
+            Err(fault) => return self.promises.breaks("fixed point", || fault.0),
+        };
+        if self.rng.chance(self.luck.crash_before_commit) {
+            self.coverage.count("fault", "crash before commit");
+            if self.sabotage == Some(Sabotage::AnswerBeforeCommit) {
+                self.publish(&origins, &inputs, drained);
+            }
+            return self.crash_coordinator(true);
+        }
+        self.coordinator.commit(&mut drained);
+        if self.rng.chance(self.luck.crash_before_publish) {
+            self.coverage.count("fault", "crash before publish");
+            return self.crash_coordinator(true);
+        }
+        let moved = drained.moved;
+        self.publish(&origins, &inputs, drained);
+        let wake_at = self.coordinator.life.as_ref().and_then(|l| l.wake_at);
+        if let Some(at) = wake_at {
+            self.plan_drain(at);
+        }
+        if moved {
+            self.check_world();
+        }
+    }
+
+    /// Loans that are returned by what must not return them (sabotage).
+    fn drop_loans(&mut self, inputs: &[Input]) {
+        let Some(world) = self.coordinator.world() else { return };
+        let cancelled = inputs.iter().any(|i| matches!(i.request, Request::Cancel { .. }));
+        let unused = |slot: &Slot| {
+            let loan = slot.loan.as_ref()?;
+            let status = slot.status.as_ref()?;
+            (status.run.is_none() && status.spent < loan.generation && !loan.withdrawn).then_some(loan.at)
+        };
+        let drop = |slot: &Slot| match self.sabotage {
+            Some(Sabotage::CancelDropsLoan) => cancelled && unused(slot).is_some(),
+            Some(Sabotage::TimerReturnsUnused) => unused(slot).is_some_and(|at| self.now - at > Millis(100)),
+            _ => false,
+        };
+        let dropped: Vec<Change> = world
+            .slots
+            .iter()
+            .filter(|(_, slot)| drop(slot))
+            .map(|((app, host), _)| Change::Returned { host: host.clone(), app: app.clone() })
+            .collect();
+        for change in &dropped {
+            self.coordinator.force(change);
+        }
+    }
+
+    fn publish(&mut self, origins: &[Origin], inputs: &[Input], drained: Drained) {
+        for ((origin, input), answer) in origins.iter().zip(inputs).zip(&drained.answers) {
+            match origin {
+                Origin::Person(number) => {
+                    self.acknowledge(input, answer);
+                    self.answers.insert(*number, answer.clone());
+                }
+                Origin::Own => {}
+                Origin::Link(link, made) => {
+                    let touched = matches!(&input.by, Principal::Host(id) if drained.hosts.contains(&id.name));
+                    self.answer(*link, *made, input, answer, touched);
+                }
+            }
+        }
+        for host in &drained.hang_up {
+            if let Some(link) = self.links_of.remove(host) {
+                self.send(link, Side::Coordinator, Frame::Goodbye(Why::lossy("session over")));
+                self.close(link, Side::Coordinator);
+            }
+        }
+        for host in &drained.hosts {
+            self.send_intents(host);
+        }
+    }
+
+    /// What a person was told must survive.
+    fn acknowledge(&mut self, input: &Input, answer: &Result<Answer, Rejected>) {
+        let Ok(answer) = answer else { return };
+        match (&input.request, answer) {
+            (Request::Deploy { fleet, .. }, Answer::Deployment(id)) => {
+                let newest = self.promises.acknowledged.entry(fleet.clone()).or_default();
+                *newest = (*newest).max(id.number);
+                self.promises.ahead.retain(|(f, _), _| f != fleet);
+            }
+            (Request::Resume { fleet }, _) => self.promises.ahead.retain(|(f, _), _| f != fleet),
+            (Request::Rollback { id }, _) => self.promises.ahead.retain(|(f, _), _| *f != id.fleet),
+            (Request::DeleteFleet { fleet }, _) => {
+                self.promises.acknowledged.remove(fleet);
+            }
+            _ => {}
+        }
+        self.promises.fruitless.clear();
+    }
+
+    fn answer(&mut self, link: LinkId, made: Time, input: &Input, answer: &Result<Answer, Rejected>, touched: bool) {
+        let Principal::Host(id) = &input.by else { return };
+        let host = &id.name;
+        match (&input.request, answer) {
+            (Request::Hello { .. }, Ok(Answer::Welcome(welcome))) => {
+                if let Some(old) = self.links_of.insert(host.clone(), link).filter(|old| *old != link) {
+                    self.close(old, Side::Coordinator);
+                }
+                self.send(link, Side::Coordinator, Frame::Welcome(welcome.clone()));
+            }
+            (Request::Hello { .. }, Ok(Answer::Goodbye(why))) => self.goodbye(link, why.clone()),
+            (Request::Hello { .. }, Ok(_)) => {}
+            (Request::Hello { .. }, Err(rejected)) => {
+                self.coverage.count("rejected", rejected.code());
+                self.goodbye(link, Why::lossy(&rejected.to_string()));
+            }
+            (Request::Status { status }, Ok(_)) => {
+                let apps: Vec<_> = self.promises.words.keys().filter(|(_, h)| h == host).cloned().collect();
+                for key in apps {
+                    self.promises.words.remove(&key);
+                }
+                for (app, slot) in &status.slots {
+                    let counts = slot.standing == Standing::Available && slot.run.is_none();
+                    if counts {
+                        self.promises.counted.insert((app.clone(), host.clone()), made);
+                    }
+                    self.promises.words.insert((app.clone(), host.clone()), Word { made, counts });
+                }
+                self.ahead_unseen(host);
+                if let Some(machine) = self.machines.get_mut(host).filter(|m| m.excused.is_some_and(|at| at < made)) {
+                    machine.excused = None;
+                }
+                self.hears(host, link, touched);
+            }
+            (Request::Heartbeat { .. }, Ok(_)) => self.hears(host, link, touched),
+            (_, Err(rejected)) => self.coverage.count("rejected", rejected.code()),
+            (_, Ok(_)) => {}
+        }
+    }
+
+    /// A host that was ahead of the restored store has spoken. When the counter had risen past what it had seen before it
+    /// spoke, by its other fleets' loans, nothing shows that it was ahead (a gap of R18 that is known).
+    fn ahead_unseen(&mut self, host: &HostName) {
+        let Some(world) = self.coordinator.world() else { return };
+        let frozen = |fleet: &FleetName| world.fleets.get(fleet).is_some_and(|f| f.frozen.is_some());
+        let before = self.promises.ahead.len();
+        self.promises.ahead.retain(|(fleet, h), _| h != host || frozen(fleet));
+        if self.promises.ahead.len() < before {
+            self.coverage.count("host", "ahead, and not noticed");
+        }
+    }
+
+    /// A status or heartbeat was taken in: an unused loan is answered with its intent, else that it was heard.
+    fn hears(&mut self, host: &HostName, link: LinkId, touched: bool) {
+        let Some(world) = self.coordinator.world() else { return };
+        let Some(live) = world.live.get(host) else { return };
+        let answers = Answers { seq: live.seq, beat: live.beat };
+        let blocked = (world.blocked.version, Some(world.blocked.clone()));
+        if world.host_slots(host).any(|(_, slot)| slot.loan.is_some()) {
+            if !touched {
+                self.send_intents(host); // else they go out with the others
+            }
+            return;
+        }
+        self.send(link, Side::Coordinator, Frame::Heard(answers, blocked.0, blocked.1));
+    }
+
+    fn goodbye(&mut self, link: LinkId, why: Why) {
+        self.send(link, Side::Coordinator, Frame::Goodbye(why));
+        self.close(link, Side::Coordinator);
+    }
+
+    fn send_intents(&mut self, host: &HostName) {
+        let Some(link) = self.links_of.get(host).copied() else { return };
+        let Some(world) = self.coordinator.world() else { return };
+        let blocked = (world.blocked.version, world.blocked.clone());
+        let intents = world.intents(host);
+        for intent in &intents {
+            self.promises.derived(world, host, intent, self.now);
+        }
+        for intent in intents {
+            self.trace.line(self.now, || format!("→ {host} {}", crate::trace::intent(&intent)));
+            self.send(link, Side::Coordinator, Frame::Intent(intent, blocked.0, Some(blocked.1.clone())));
+        }
+    }
+
+    /// What must hold of the world whenever its planner rests.
+    fn check_world(&mut self) {
+        let Some(world) = self.coordinator.world() else { return };
+        let coverage = &mut self.coverage;
+        self.promises.waits(world, self.now, |kind| coverage.count("waiting", kind));
+        if self.taken.is_multiple_of(32)
+            && let Some(key) = self.coordinator.forgotten()
+        {
+            self.promises.breaks("acknowledged survives", || format!("{key:?} differs between world and store after a commit"));
+        }
+        if self.taken.is_multiple_of(16) {
+            for ((host, fleet), facts) in &world.placed {
+                let Some(record) = world.fleets.get(fleet) else { continue };
+                let found = world.facts(record, host);
+                self.promises.must(found == **facts, "derived state", || format!("{host} is grouped as {facts:?} and is {found:?}"));
+            }
+        }
+    }
+
+    /// The process dies: connections break, what was only remembered is gone.
+    pub(super) fn crash_coordinator(&mut self, again: bool) {
+        self.trace.line(self.now, || "coordinator crashes".into());
+        self.coordinator.crash();
+        self.links_of.clear();
+        self.inbox.clear();
+        for link in self.network.close_all(Side::Coordinator, None) {
+            let at = self.now + self.network.rates.slowest;
+            self.plan_event(at, Event::Closed { link, side: Side::Host });
+        }
+        if again {
+            let after = self.rng.between(100, 20_000);
+            self.plan_event(Time(self.now.0 + after), Event::StartCoordinator);
+        }
+    }
+
+    /// A process starts from the store: the first input of its life is its start (R2, R16).
+    pub(super) fn start_coordinator(&mut self) {
+        if self.coordinator.life.is_some() {
+            return;
+        }
+        self.trace.line(self.now, || "coordinator starts".into());
+        if self.sabotage == Some(Sabotage::LoansForgottenAtStart) {
+            for record in self.coordinator.store.values_mut() {
+                if let Record::Slot(_, _, slot) = record {
+                    slot.loan = None;
+                }
+            }
+        }
+        self.coverage.count("fault", "coordinator started");
+        self.coordinator.boot();
+        self.promises.words.clear();
+        if let Some(world) = self.coordinator.world() {
+            self.promises.remembered(world);
+        }
+        let epoch = Epoch(self.rng.bytes());
+        let by = Principal::Rule { name: Why::lossy("start") };
+        self.put_in(Origin::Own, by, Via::Own, Request::Start { epoch });
+        self.drain();
+    }
+}
+
+/// Watches every change as it is applied.
+struct Watcher<'a> {
+    promises: &'a mut Promises,
+    machines: &'a std::collections::BTreeMap<HostName, crate::machine::Machine>,
+    coverage: &'a mut Coverage,
+    trace: &'a mut Trace,
+    telling: &'a mut Telling,
+    now: Time,
+}
+
+impl Witness for Watcher<'_> {
+    fn change(&mut self, world: &World, change: &Change, planned: bool) {
+        self.coverage.count("change", super::telling::kind(change));
+        self.trace.line(self.now, || crate::trace::change(change));
+        self.telling.change(self.now, world, change);
+        let app = |id: &pilotage_shared::ids::DeploymentId| world.fleets.get(&id.fleet).map(|f| f.spec.app.clone());
+        let of = match change {
+            Change::Ended { id, .. } => app(id),
+            _ => None,
+        };
+        let machines = self.machines;
+        let truth = |host: &HostName| {
+            let (Some(machine), Some(app)) = (machines.get(host), &of) else { return Runs::default() };
+            let installed = machine.apps.get(app).and_then(|a| a.installed);
+            Runs { installed, in_change: machine.runs.contains_key(app), excused: machine.excused.is_some() }
+        };
+        self.promises.course(world, change, planned, &truth);
+        match change {
+            Change::Lent { host, app, loan } => {
+                self.promises.lent(world, app, host, loan);
+                let lent = self.promises.fruitless.entry(host.clone()).or_default();
+                *lent += 1;
+                let times = *lent;
+                self.promises.must(times < FRUITLESS, "11 livelock", || {
+                    format!("{host} was lent {times} times in a row without beginning anything and without a request")
+                });
+            }
+            Change::Silent { .. } | Change::SessionBegan { .. } | Change::Started { .. } => self.promises.fruitless.clear(),
+            Change::Ended { outcome, .. } => self.coverage.count("outcome", format!("{outcome:?}")),
+            _ => {}
+        }
+    }
+}
+
+/// The kind of a request, for counting.
+fn request(request: &Request) -> &'static str {
+    match request {
+        Request::Start { .. } => "start",
+        Request::PutPackage { .. } => "put package",
+        Request::DeletePackage { .. } => "delete package",
+        Request::ReleasePackage { .. } => "release package",
+        Request::BlockPackage { .. } => "block package",
+        Request::UnblockPackage { .. } => "unblock package",
+        Request::PutFleet { .. } => "put fleet",
+        Request::DeleteFleet { .. } => "delete fleet",
+        Request::AddHost { .. } => "add host",
+        Request::LabelHost { .. } => "label host",
+        Request::CordonHost { .. } => "cordon",
+        Request::UncordonHost { .. } => "uncordon",
+        Request::MaintainHost { .. } => "maintain",
+        Request::RetireHost { .. } => "retire",
+        Request::RetryHost { .. } => "retry",
+        Request::Deploy { .. } => "deploy",
+        Request::Pause { .. } => "pause",
+        Request::Resume { .. } => "resume",
+        Request::Cancel { .. } => "cancel",
+        Request::Rollback { .. } => "rollback",
+        Request::Hello { .. } => "hello",
+        Request::Status { .. } => "status",
+        Request::Heartbeat { .. } => "heartbeat",
+        Request::Gone { .. } => "gone",
+    }
+}

@@ -1,0 +1,269 @@
+//! The hosts' side of the simulation: agents are stepped, deployers go on, applications die.
+
+use std::collections::BTreeMap;
+
+use pilotage_shared::health::Standing;
+use pilotage_shared::name::{AppName, HostName, Why};
+use pilotage_shared::run::Outcome;
+use pilotage_shared::time::{Millis, Time};
+use pilotage_shared::wire::Frame;
+
+use super::{Event, Simulation};
+use crate::agent::app::started_anew;
+use crate::agent::{Agent, Output, Outside};
+use crate::machine::Machine;
+use crate::network::{LinkId, Side};
+use crate::promises::capacity::Truth;
+use crate::promises::grant::fleet_of;
+use crate::promises::host::Begin;
+use crate::sabotage::Sabotage;
+use crate::truth::Stage;
+use crate::truth::run::{Scene, Step};
+
+impl Simulation {
+    /// A frame arrives at a host.
+    pub(super) fn arrives_down(&mut self, link: LinkId, frame: Frame) {
+        let Some(host) = self.network.link(link).map(|l| l.host.clone()) else { return };
+        self.with_agent(&host, |agent, machine, outside| agent.receive(machine, link, frame, outside));
+    }
+
+    pub(super) fn host_sees_closed(&mut self, link: LinkId) {
+        let Some(host) = self.network.link(link).map(|l| l.host.clone()) else { return };
+        self.network.close(link, Side::Host);
+        self.with_agent(&host, |agent, machine, outside| agent.broken(machine, link, outside));
+    }
+
+    /// Steps a living agent, does what it wants, and plans its next moment.
+    pub(super) fn with_agent(&mut self, host: &HostName, act: impl FnOnce(&mut Agent, &mut Machine, &Outside<'_>) -> Vec<Output>) {
+        self.look(host);
+        let retry = Millis(self.rng.between(200, 3000));
+        let Some(machine) = self.machines.get_mut(host).filter(|m| m.on) else { return };
+        let Some(mut agent) = machine.agent.take() else { return };
+        let fetch_fails = self.luck.fetch_fails > 0 && self.rng.chance(self.luck.fetch_fails);
+        let sabotage = self.sabotage;
+        let outside = Outside { behaviours: &self.behaviours, now: self.now, retry, fetch_fails, sabotage };
+        let outputs = act(&mut agent, machine, &outside);
+        machine.agent = Some(agent);
+        for output in outputs {
+            self.output(host, output);
+        }
+        self.plan_host(host);
+        if self.luck.crash_agent > 0 && self.rng.chance(self.luck.crash_agent) {
+            self.crash_agent(host);
+        }
+    }
+
+    /// Plans the next moments of a host's processes.
+    pub(super) fn plan_host(&mut self, host: &HostName) {
+        let Some(machine) = self.machines.get(host) else { return };
+        let booted = machine.booted;
+        let wake = machine.agent.as_ref().map(|a| (booted + Millis(a.wake_at().0)).max(self.now));
+        let runs: Vec<(AppName, Time)> =
+            machine.runs.iter().filter_map(|(app, u)| Some((app.clone(), u.run.living?))).collect();
+        match (wake, self.wakes.get(host).copied()) {
+            (Some(at), Some((planned, _))) if planned == at => {}
+            (Some(at), _) => {
+                let serial = self.plan_event(at, Event::Wake(host.clone()));
+                self.wakes.insert(host.clone(), (at, serial));
+            }
+            (None, _) => {
+                self.wakes.remove(host);
+            }
+        }
+        for (app, at) in runs {
+            let key = (host.clone(), app.clone());
+            if self.stages.get(&key) != Some(&at) {
+                self.stages.insert(key, at);
+                self.plan_event(at, Event::Deployer(host.clone(), app));
+            }
+        }
+    }
+
+    fn output(&mut self, host: &HostName, output: Output) {
+        match output {
+            Output::Dial(hello) => {
+                let link = self.network.open(host);
+                if let Some(agent) = self.machines.get_mut(host).and_then(|m| m.agent.as_mut()) {
+                    agent.link = Some(link);
+                }
+                self.send(link, Side::Host, Frame::Hello(hello));
+            }
+            Output::Send(frame) => {
+                let link = self.machines.get(host).and_then(|m| m.agent.as_ref()?.link);
+                if let Frame::Status(status) = &frame {
+                    let ledger = self.machines.get(host).map(|m| m.disk.host.ledger);
+                    for (app, slot) in &status.slots {
+                        if let Some(ledger) = ledger {
+                            self.promises.seen(host, ledger, app, slot.seen);
+                        }
+                    }
+                    self.trace.line(self.now, || format!("{host} says {}", crate::trace::status(status)));
+                }
+                if let Some(link) = link {
+                    self.send(link, Side::Host, frame);
+                }
+            }
+            Output::HangUp(link) => self.close(link, Side::Host),
+            Output::Begins { intent, age, busy } => {
+                self.trace.line(self.now, || format!("{host} begins generation {}", intent.generation));
+                self.coverage.count("host", "begin");
+                let Some(machine) = self.machines.get(host) else { return };
+                let begin = Begin {
+                    host,
+                    ledger: machine.disk.host.ledger,
+                    intent: &intent,
+                    busy,
+                    pinned: machine.disk.slots.get(&intent.app).is_some_and(|s| s.pinned.is_some()),
+                    blocked: &machine.disk.host.blocked.packages,
+                    age,
+                    lease: self.coordinator.settings().lease(),
+                    of_this_life: self.coordinator.world().and_then(|w| w.epoch) == Some(intent.session.epoch),
+                };
+                self.promises.begins(&begin);
+                self.promises.taken(self.coordinator.world(), &intent.app, host);
+                if let Some(deployment) = &intent.deployment {
+                    let under_way = |m: &Machine| m.runs.get(&intent.app)?.permit.clone();
+                    // Who left, or was retired by a person, is in no batch any more (R13).
+                    let world = self.coordinator.world();
+                    let member = |name: &HostName| world.is_none_or(|w| fleet_of(w, &intent.app, name).is_some_and(|f| f.spec.name == deployment.fleet));
+                    let runs: Vec<_> = self.machines.iter().filter(|(name, _)| member(name)).filter_map(|(name, m)| Some((name, under_way(m)?))).collect();
+                    let runs: Vec<_> = runs.iter().map(|(name, permit)| (*name, permit)).collect();
+                    self.promises.batch(deployment, &runs);
+                }
+                self.telling.begins(self.now, host, &intent);
+            }
+            Output::Closed(app, run) => {
+                let Some(machine) = self.machines.get(host) else { return };
+                if let Some(application) = machine.apps.get(&app) {
+                    let running = machine.disk.slots.get(&app).and_then(|s| s.running);
+                    let hands = matches!(run.ending.as_ref().map(|e| &e.outcome), Some(Outcome::NeedsHands { .. }));
+                    self.promises.ended(host, &run, application);
+                    if !hands {
+                        self.promises.says(host, running, application);
+                    }
+                }
+                if let Some(ending) = &run.ending {
+                    self.coverage.count("host", outcome(&ending.outcome, ending.turned));
+                    self.trace.line(self.now, || format!("{host} ended generation {:?}: {:?}", run.generation, ending.outcome));
+                    self.telling.ended(self.now, host, &run);
+                }
+            }
+        }
+    }
+
+    /// A deployer's process comes to the end of its stage.
+    pub(super) fn deployer_goes_on(&mut self, host: &HostName, app: &AppName) {
+        let key = (host.clone(), app.clone());
+        if self.stages.get(&key) == Some(&self.now) {
+            self.stages.remove(&key);
+        }
+        self.look(host);
+        let now = self.now;
+        let Some(machine) = self.machines.get_mut(host).filter(|m| m.on) else { return };
+        let (uptime, boot, pace) = (machine.uptime(now), machine.boot, machine.pace);
+        let Some(underway) = machine.runs.get_mut(app).filter(|u| u.run.living == Some(now)) else { return };
+        let standing = machine.agent.as_ref().and_then(|a| Some(a.apps.get(app)?.standing(machine.disk.slots.get(app)?, uptime)));
+        let application = machine.apps.entry(app.clone()).or_default();
+        let test = match &underway.revoked {
+            Some(why) => Err(why.clone()),
+            None if underway.permit.is_some() && underway.boot != boot => Err(Why::lossy("the host was booted since")),
+            None if underway.permit.is_some() && uptime > underway.begin_by => Err(Why::lossy("the permission ran out")),
+            None => Ok(()),
+        };
+        let scene = Scene { host, behaviours: &self.behaviours, pace, now };
+        let step = underway.run.advance(application, &scene, test);
+        let stage = underway.run.directory.stage;
+        match step {
+            Step::Disturbs => {
+                underway.disturbed = true;
+                let permit = underway.permit.clone();
+                let served = application.serves(host, &self.behaviours, now);
+                application.disturbed = Some(now);
+                application.restored = None;
+                let down = standing == Some(Standing::Down);
+                match permit {
+                    // What is `down` by its own measure is free, also in a moment when it answers (R10, §7 g).
+                    Some(permit) if served && permit.while_down && down => self.coverage.count("host", "takes what answers again"),
+                    Some(permit) if served => self.takes_out(host, app, &permit),
+                    Some(_) => self.coverage.count("host", "takes what is down"),
+                    // A person at the host needs nobody's leave; for the others it is as if it had died by itself.
+                    None => application.own_deaths.push(now),
+                }
+            }
+            Step::Ended => {
+                if self.sabotage == Some(Sabotage::HalfWayBack) && underway.run.directory.turned {
+                    application.mixed = true;
+                }
+                if underway.disturbed {
+                    application.restored = application.process.map(|p| p.started);
+                }
+                application.served = application.serves(host, &self.behaviours, now);
+            }
+            Step::Went => {}
+        }
+        self.trace.line(now, || format!("{host} {}", if step == Step::Ended { "run over".into() } else { format!("enters {stage:?}") }));
+        if stage == Stage::BackStopping && step == Step::Went {
+            self.coverage.count("host", "turns back in a run");
+        }
+        let anew = step == Step::Went && started_anew(stage);
+        self.with_agent(host, |agent, machine, outside| {
+            if anew {
+                agent.restarted(app, machine.uptime(outside.now));
+            }
+            agent.step(machine, outside)
+        });
+        self.plan_host(host);
+    }
+
+    /// P1 and P2 at the moment that matters.
+    fn takes_out(&mut self, host: &HostName, app: &AppName, permit: &pilotage_shared::intent::Intent) {
+        self.coverage.count("host", "takes what serves");
+        let all: Vec<HostName> = self.machines.keys().cloned().collect();
+        for other in &all {
+            self.look(other);
+        }
+        let truth: BTreeMap<HostName, Truth> = self.machines.iter().map(|(name, m)| (name.clone(), truth(m, app, self))).collect();
+        self.promises.disturbed(&self.coordinator, (host, permit), &truth, self.now, &mut self.coverage);
+        self.promises.taken(self.coordinator.world(), app, host);
+        self.telling.takes(&truth);
+    }
+
+    /// Notices what has died by itself.
+    pub(super) fn look(&mut self, host: &HostName) {
+        let now = self.now;
+        let Some(machine) = self.machines.get_mut(host) else { return };
+        let busy: Vec<AppName> = machine.runs.iter().filter(|(_, u)| u.disturbed).map(|(a, _)| a.clone()).collect();
+        for (name, app) in &mut machine.apps {
+            app.settle(host, &self.behaviours, now);
+            let serves = app.serves(host, &self.behaviours, now);
+            if app.served && !serves && !busy.contains(name) {
+                app.own_deaths.push(now);
+                self.coverage.count("fault", "application died");
+                self.trace.line(now, || format!("{host} {name} dies by itself"));
+            }
+            app.served = serves;
+        }
+    }
+}
+
+/// The truth about one machine's application.
+pub fn truth(machine: &Machine, app: &AppName, simulation: &Simulation) -> Truth {
+    let application = machine.apps.get(app);
+    Truth {
+        serves: machine.on && application.is_some_and(|a| a.serves(machine.name(), &simulation.behaviours, simulation.now)),
+        installed: machine.on && application.is_some_and(|a| a.installed.is_some()),
+        in_change: machine.runs.contains_key(app),
+        restored: application.and_then(|a| a.restored),
+        own_deaths: application.map(|a| a.own_deaths.clone()).unwrap_or_default(),
+    }
+}
+
+fn outcome(outcome: &Outcome, turned: bool) -> &'static str {
+    match outcome {
+        Outcome::Committed => "committed",
+        Outcome::RolledBack { .. } if turned => "turned back as asked",
+        Outcome::RolledBack { .. } => "rolled back",
+        Outcome::NotBegun { .. } => "not begun",
+        Outcome::NeedsHands { .. } => "needs hands",
+    }
+}

@@ -1,0 +1,237 @@
+//! What people and misfortune do to the world: requests, crashes, cuts, backups. Stories and seeds use the same words.
+
+use pilotage_coordinator_core::input::Via;
+use pilotage_coordinator_core::{Answer, Rejected, Request};
+use pilotage_shared::digest::Digest;
+use pilotage_shared::fleet::Labels;
+use pilotage_shared::name::{AppName, HostName, Version, Why};
+use pilotage_shared::principal::Principal;
+use pilotage_shared::time::Time;
+
+use super::{Event, Origin, Simulation};
+use crate::agent::{Agent, Wish};
+use crate::machine::{Disk, Machine};
+use crate::network::{Cut, Side};
+use crate::truth::{Application, Behaviour, Process};
+
+impl Simulation {
+    /// A person asks, and waits for the answer; none when the coordinator is down or dies before it answers.
+    pub fn request(&mut self, request: Request) -> Option<Result<Answer, Rejected>> {
+        self.coordinator.life.as_ref()?;
+        self.serial += 1;
+        let number = self.serial;
+        self.trace.line(self.now, || format!("person: {request:?}").chars().take(300).collect());
+        let by = Principal::Local { uid: 1000, user: Why::lossy("maria") };
+        self.put_in(Origin::Person(number), by, Via::Api, request);
+        self.drain();
+        let answer = self.answers.remove(&number);
+        if let Some(Err(rejected)) = &answer {
+            self.coverage.count("rejected", rejected.code());
+        }
+        answer
+    }
+
+    /// A package is pushed; its digest follows from its name.
+    pub fn push(&mut self, app: &AppName, version: &Version, behaviour: Behaviour) -> (Digest, Option<Result<Answer, Rejected>>) {
+        let digest = Digest::of(format!("{app}@{version}").as_bytes());
+        self.telling.name(digest, version.to_string());
+        self.behaviours.set(digest, None, behaviour);
+        let request = Request::PutPackage { digest, app: app.clone(), version: version.clone(), files: 3, bytes: 1000 };
+        (digest, self.request(request))
+    }
+
+    /// A machine joins under this name and starts its agent.
+    pub fn join(&mut self, host: &HostName, labels: Labels, foreign: &[AppName]) -> Option<Result<Answer, Rejected>> {
+        let answer = self.request(Request::AddHost { host: host.clone(), labels, token: [0; 32] });
+        if let Some(Ok(Answer::Host(id))) = &answer {
+            let mut machine = Machine::new(id.clone(), self.now, &mut self.rng);
+            for app in foreign {
+                let process = Some(Process { release: None, started: self.now });
+                machine.apps.insert(app.clone(), Application { process, served: true, ..Application::default() });
+            }
+            self.crash_agent_for_good(host);
+            self.machines.insert(host.clone(), machine);
+            self.start_agent(host);
+        }
+        answer
+    }
+
+    /// The agent's process dies and is started again soon, as its service manager does.
+    pub fn crash_agent(&mut self, host: &HostName) {
+        if self.crash_agent_for_good(host) {
+            let after = self.rng.between(100, 3000);
+            self.plan_event(Time(self.now.0 + after), Event::StartAgent(host.clone()));
+        }
+    }
+
+    fn crash_agent_for_good(&mut self, host: &HostName) -> bool {
+        let Some(machine) = self.machines.get_mut(host) else { return false };
+        let Some(agent) = machine.agent.take() else { return false };
+        self.trace.line(self.now, || format!("{host} agent dies"));
+        self.coverage.count("fault", "agent died");
+        self.wakes.remove(host);
+        if let Some(link) = agent.link {
+            self.close(link, Side::Host);
+        }
+        true
+    }
+
+    /// An agent's process starts.
+    pub fn start_agent(&mut self, host: &HostName) {
+        let now = self.now;
+        let Some(machine) = self.machines.get_mut(host).filter(|m| m.on && m.agent.is_none()) else { return };
+        machine.agent = Some(Agent::start(machine.uptime(now)));
+        self.trace.line(now, || format!("{host} agent starts"));
+        self.with_agent(host, |agent, machine, outside| agent.step(machine, outside));
+    }
+
+    /// Power goes.
+    pub fn power_off(&mut self, host: &HostName) {
+        self.look(host);
+        let now = self.now;
+        let Some(machine) = self.machines.get_mut(host).filter(|m| m.on) else { return };
+        // Its connection is not closed: nobody is left to close it.
+        machine.power_off(now);
+        self.wakes.remove(host);
+        self.coverage.count("fault", "power off");
+        self.trace.line(now, || format!("{host} loses power"));
+    }
+
+    /// Power comes.
+    pub fn power_on(&mut self, host: &HostName) {
+        let now = self.now;
+        let Some(machine) = self.machines.get_mut(host).filter(|m| !m.on) else { return };
+        machine.power_on(now, &mut self.rng);
+        self.trace.line(now, || format!("{host} boots"));
+        self.start_agent(host);
+    }
+
+    /// Off, and on again after so long.
+    pub fn reboot(&mut self, host: &HostName, milliseconds: u64) {
+        self.power_off(host);
+        self.plan_event(Time(self.now.0 + milliseconds), Event::PowerOn(host.clone()));
+    }
+
+    /// The application's process dies by itself.
+    pub fn crash_app(&mut self, host: &HostName, app: &AppName) {
+        self.look(host);
+        let now = self.now;
+        let Some(machine) = self.machines.get_mut(host).filter(|m| m.on) else { return };
+        if let Some(application) = machine.apps.get_mut(app) {
+            application.die(now);
+            self.coverage.count("fault", "application died");
+            self.trace.line(now, || format!("{host} {app} is killed"));
+        }
+    }
+
+    /// A dependency that the application needs goes away, or comes back.
+    pub fn starve(&mut self, host: &HostName, app: &AppName, starved: bool) {
+        self.look(host);
+        if let Some(application) = self.machines.get_mut(host).and_then(|m| m.apps.get_mut(app)) {
+            application.starved = starved;
+            self.trace.line(self.now, || format!("{host} {app} starved: {starved}"));
+        }
+        self.look(host);
+    }
+
+    /// A deployer's process dies; its agent starts it again.
+    pub fn crash_deployer(&mut self, host: &HostName) {
+        let Some(machine) = self.machines.get_mut(host) else { return };
+        let mut hit = false;
+        for underway in machine.runs.values_mut().filter(|u| u.run.living.is_some()) {
+            underway.run.living = None;
+            hit = true;
+        }
+        if hit {
+            self.coverage.count("fault", "deployer died");
+            self.trace.line(self.now, || format!("{host} deployer dies"));
+        }
+        self.with_agent(host, |agent, machine, outside| agent.step(machine, outside));
+    }
+
+    /// The agent's state directory is gone: ledger and run directories. What runs goes on, but nobody knows what it is.
+    pub fn lose_ledger(&mut self, host: &HostName) {
+        self.look(host);
+        self.crash_agent(host);
+        let disk = Disk::new(&mut self.rng);
+        let Some(machine) = self.machines.get_mut(host) else { return };
+        machine.disk = disk;
+        machine.runs.clear();
+        machine.bits.clear();
+        machine.checks.clear();
+        for app in machine.apps.values_mut() {
+            (app.installed, app.mixed) = (None, false);
+            app.own_deaths.push(self.now);
+            if let Some(process) = &mut app.process {
+                process.release = None;
+            }
+        }
+        machine.excused = Some(self.now);
+        self.coverage.count("fault", "ledger lost");
+        self.trace.line(self.now, || format!("{host} loses its ledger"));
+        self.look(host);
+    }
+
+    /// A person at the host pins, unpins, or rolls back.
+    pub fn hands(&mut self, host: &HostName, app: &AppName, wish: Wish) {
+        self.trace.line(self.now, || format!("{host} a person wants: {wish:?}"));
+        if let Some(machine) = self.machines.get_mut(host).filter(|_| wish == Wish::Rollback) {
+            machine.excused = Some(self.now);
+            // For the others it is as if its application had died by itself.
+            machine.apps.entry(app.clone()).or_default().own_deaths.push(self.now);
+        }
+        self.with_agent(host, |agent, machine, outside| agent.hands(machine, app, wish, outside));
+    }
+
+    /// The disk is full, or not any more.
+    pub fn fill_disk(&mut self, host: &HostName, full: bool) {
+        if let Some(machine) = self.machines.get_mut(host) {
+            machine.obstacle = full.then(|| Why::lossy("disk full: 12 MB free, 40 MB needed"));
+        }
+        self.trace.line(self.now, || format!("{host} disk full: {full}"));
+        self.with_agent(host, |agent, machine, outside| agent.step(machine, outside));
+    }
+
+    /// The network is cut.
+    pub fn partition(&mut self, host: &HostName, cut: Cut) {
+        self.network.cut(host, cut);
+        self.coverage.count("fault", format!("cut {cut:?}").to_lowercase());
+        self.trace.line(self.now, || format!("{host} cut off: {cut:?}"));
+    }
+
+    /// The network is whole again.
+    pub fn heal(&mut self, host: &HostName) {
+        if self.network.join(host) {
+            self.trace.line(self.now, || format!("{host} joined again"));
+        }
+    }
+
+    /// The coordinator's process is killed; it stays down unless it is to come `again`.
+    pub fn kill_coordinator(&mut self, again: bool) {
+        if self.coordinator.life.is_some() {
+            self.crash_coordinator(again);
+        }
+    }
+
+    /// The coordinator's process is started.
+    pub fn boot_coordinator(&mut self) {
+        self.start_coordinator();
+    }
+
+    /// The store is copied aside.
+    pub fn back_up(&mut self) {
+        self.backup = Some(self.coordinator.store.clone());
+        self.coverage.count("fault", "backup");
+    }
+
+    /// The process is killed and started from the copy: it has forgotten what came after.
+    pub fn restore(&mut self) {
+        let Some(backup) = self.backup.clone() else { return };
+        self.kill_coordinator(false);
+        self.coordinator.store = backup;
+        self.coverage.count("fault", "restore");
+        self.trace.line(self.now, || "an old copy of the store is restored".into());
+        self.promises.forget(&self.coordinator, &self.machines, self.now);
+        self.start_coordinator();
+    }
+}
