@@ -1,30 +1,41 @@
 //! Staging: the bits of a release come to this host, are verified, unpacked, and looked at, before anything is stopped
 //! (promise 3). Nothing of the package is executed.
+//!
+//! Several stagings may be under way at once (a newer intent does not end an older one's fetching): each unpacks under a name
+//! of its own, and all share one [`Store`]. What is not needed any more goes in `retention`.
+
+mod preflight;
+mod retention;
+#[cfg(test)]
+pub mod stand_in;
+mod store;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use pilotage_bundle::appspec::{self, AppSpec};
-use pilotage_bundle::unpack::unpack;
+use pilotage_bundle::unpack::{UnpackError, unpack};
 use pilotage_bundle::{Objects, pack};
 use pilotage_client::agent::Coordinator;
 use pilotage_disk::{durable, space};
 use pilotage_shared::digest::Digest;
-use pilotage_shared::limits::{APPSPEC_MAX, MANIFEST_MAX, OBJECTS_PER_REQUEST};
+use pilotage_shared::limits::{MANIFEST_MAX, OBJECTS_PER_REQUEST};
 use pilotage_shared::manifest::Manifest;
 use pilotage_shared::name::{AppName, Why};
 use pilotage_shared::release::Release;
-use pilotage_shared::run::Event;
 
 use crate::layout::Layout;
 use crate::link::said;
+pub use retention::sweep;
+use store::Store;
 
 /// Bytes that stay free whatever is unpacked.
 const RESERVE: u64 = 64 << 20;
-/// Releases of an app that are kept beside those in use.
-const KEPT: usize = 3;
 
 /// Why a release could not be staged; short enough to be reported.
 #[derive(Debug, thiserror::Error)]
@@ -42,17 +53,19 @@ impl StageError {
     }
 }
 
-/// Fetches what is missing, verifies, unpacks, looks. Doing it again is cheap and harmless.
+/// Fetches what is missing, verifies, unpacks, looks. Doing it again is cheap and harmless: what has arrived stays.
 pub async fn stage(coordinator: Arc<Coordinator>, layout: Layout, app: AppName, release: Release) -> Result<(), StageError> {
+    let opening = layout.clone();
+    let store = blocking(move || Store::of(&opening).map_err(|e| fail(said(&e)))).await?;
+    let _not_swept = store.shared().await;
     let manifest = manifest(&coordinator, &layout, &release.package).await?;
     let folder = layout.release(&app, &release.package);
     if !folder.exists() {
-        fetch_objects(&coordinator, &layout, &manifest).await?;
-        let (layout, manifest, app) = (layout.clone(), manifest.clone(), app.clone());
-        blocking(move || install(&layout, &manifest, &app, &release.package)).await?;
+        fetch_objects(&coordinator, &layout, &store, &manifest).await?;
+        let (layout, store, manifest, app) = (layout.clone(), store.clone(), manifest.clone(), app.clone());
+        blocking(move || install(&layout, &store, &manifest, &app, &release.package)).await?;
     }
-    let appspec = folder.join(&manifest.appspec);
-    blocking(move || preflight(&appspec)).await
+    blocking(move || preflight::check(&folder.join(&manifest.appspec)).map_err(|e| fail(said(&e)))).await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StageError> + Send + 'static) -> Result<T, StageError> {
@@ -77,80 +90,78 @@ async fn manifest(coordinator: &Coordinator, layout: &Layout, package: &Digest) 
     Ok(manifest)
 }
 
-async fn fetch_objects(coordinator: &Coordinator, layout: &Layout, manifest: &Manifest) -> Result<(), StageError> {
-    let objects = Arc::new(Objects::open(&layout.private().join("objects")).map_err(|e| fail(said(&e)))?);
-    let missing: BTreeMap<Digest, u64> = manifest.objects().into_iter().filter(|(digest, _)| !objects.has(digest)).collect();
-    let need = manifest.bytes() + missing.values().sum::<u64>() + RESERVE;
+async fn fetch_objects(coordinator: &Coordinator, layout: &Layout, store: &Arc<Store>, manifest: &Manifest) -> Result<(), StageError> {
+    let missing = Arc::new(missing(&store.objects, manifest));
     let free = space::free_bytes(&layout.state).map_err(fail)?;
-    if free < need {
-        return Err(fail(format!("disk: {} MB are free at {}, staging needs {} MB", free >> 20, layout.state.display(), need >> 20)));
-    }
+    room(free, manifest.bytes(), missing.values().sum(), &layout.state)?;
     let names: Vec<Digest> = missing.keys().copied().collect();
     for part in names.chunks(OBJECTS_PER_REQUEST) {
         let reader = coordinator.objects(part).await.map_err(|e| fail(format!("objects: {}", said(&e))))?.into_blocking_reader();
-        let (objects, missing) = (objects.clone(), missing.clone());
-        blocking(move || pack::read(&objects, &missing, reader).map_err(|e| fail(said(&e)))).await?;
+        let (store, missing) = (store.clone(), missing.clone());
+        blocking(move || pack::read(&store.objects, &missing, reader).map_err(|e| fail(format!("objects: {}", said(&e))))).await?;
+    }
+    match self::missing(&store.objects, manifest).first_key_value() {
+        Some((digest, _)) => Err(fail(format!("objects: the coordinator did not send {} of {} objects", digest.short(), names.len()))),
+        None => Ok(()),
+    }
+}
+
+fn missing(objects: &Objects, manifest: &Manifest) -> BTreeMap<Digest, u64> {
+    manifest.objects().into_iter().filter(|(digest, _)| !objects.has(digest)).collect()
+}
+
+/// Room for the release, for the objects that are not here yet, and a reserve; all in bytes.
+fn room(free: u64, unpacked: u64, objects: u64, state: &Path) -> Result<(), StageError> {
+    let need = unpacked.saturating_add(objects).saturating_add(RESERVE);
+    if free < need {
+        return Err(fail(format!("disk: {} MB are free at {}, staging needs {} MB", free >> 20, state.display(), need.div_ceil(1 << 20))));
     }
     Ok(())
 }
 
 /// Unpacked under a name of its own, then renamed: a release directory is whole or not there.
-fn install(layout: &Layout, manifest: &Manifest, app: &AppName, package: &Digest) -> Result<(), StageError> {
-    let objects = Objects::open(&layout.private().join("objects")).map_err(|e| fail(said(&e)))?;
+fn install(layout: &Layout, store: &Store, manifest: &Manifest, app: &AppName, package: &Digest) -> Result<(), StageError> {
     let releases = layout.releases(app);
-    fs::create_dir_all(&releases).map_err(fail)?;
-    let staging = releases.join(format!(".{}.new", package.hex()));
-    if staging.exists() {
-        fs::remove_dir_all(&staging).map_err(fail)?;
+    make_folders(&layout.state, &releases).map_err(|e| fail(format!("failed to make {}: {e}", releases.display())))?;
+    let staging = store.aside(&releases, package);
+    if let Err(error) = unpack(manifest, &store.objects, &staging) {
+        let damaged = if may_be_damage(&error) { store.discard_damaged(manifest).map_err(|e| fail(said(&e)))? } else { 0 };
+        let again = if damaged > 0 { format!(" ({damaged} damaged objects will be fetched again)") } else { String::new() };
+        return Err(fail(format!("{}{again}", said(&error))));
     }
-    unpack(manifest, &objects, &staging).map_err(|e| fail(said(&e)))?;
-    fs::rename(&staging, layout.release(app, package)).map_err(fail)?;
+    let release = layout.release(app, package);
+    match fs::rename(&staging, &release) {
+        // Another staging of the same package was faster; ours is the same.
+        Err(_) if release.is_dir() => fs::remove_dir_all(&staging).map_err(fail)?,
+        other => other.map_err(fail)?,
+    }
     durable::sync_dir(&releases).map_err(|e| fail(said(&e)))
 }
 
-/// Ours, before anything is stopped: the AppSpec is read, its users exist (unless BeforeInstall may make them), its
-/// destinations are not something else.
-fn preflight(path: &Path) -> Result<(), StageError> {
-    let text = fs::read(path).map_err(fail)?;
-    if text.len() as u64 > APPSPEC_MAX {
-        return Err(fail("the AppSpec is too long"));
+/// A damaged object shows as one that cannot be opened, or that fails at its end; a full disk does not.
+fn may_be_damage(error: &UnpackError) -> bool {
+    match error {
+        UnpackError::Object(_) => true,
+        UnpackError::Io { source, .. } => !matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded),
     }
-    let spec = appspec::parse(&text).map_err(fail)?;
-    let makes_users = !spec.scripts(Event::BeforeInstall).is_empty();
-    for script in spec.hooks.values().flatten() {
-        let Some(user) = &script.runas else { continue };
-        let known = nix::unistd::User::from_name(user).map_err(fail)?.is_some();
-        if !known && !makes_users {
-            return Err(fail(format!("preflight: line {}: there is no user {user:?} on this host", script.line)));
-        }
-    }
-    destinations(&spec)
 }
 
-fn destinations(spec: &AppSpec) -> Result<(), StageError> {
-    for rule in &spec.files {
-        let nearest = Path::new(&rule.destination).ancestors().find(|p| p.exists());
-        if nearest.is_some_and(|p| !p.is_dir()) {
-            return Err(fail(format!("preflight: line {}: the destination {} lies below a file", rule.line, rule.destination)));
+/// Folders between the state directory and the releases: 0755 whatever the umask, durable; those that are there stay.
+fn make_folders(state: &Path, releases: &Path) -> io::Result<()> {
+    let below = releases.strip_prefix(state).map_err(io::Error::other)?;
+    let mut folder = state.to_owned();
+    for name in below.components() {
+        let parent = folder.clone();
+        folder.push(name);
+        match fs::DirBuilder::new().mode(0o755).create(&folder) {
+            Ok(()) => {
+                fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
+                durable::sync_dir(&parent).map_err(io::Error::other)?;
+            }
+            // Another staging of the app may make it at the same moment.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
         }
-    }
-    Ok(())
-}
-
-/// Removes releases that are neither in use nor among the newest, and objects that no kept manifest names.
-pub fn sweep(layout: &Layout, app: &AppName, in_use: &[Digest]) -> std::io::Result<()> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(layout.releases(app))? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if let Ok(digest) = format!("sha256:{name}").parse::<Digest>() {
-            found.push((entry.metadata()?.modified()?, digest));
-        }
-    }
-    found.sort();
-    let old = found.iter().rev().skip(KEPT).filter(|(_, digest)| !in_use.contains(digest));
-    for (_, digest) in old {
-        fs::remove_dir_all(layout.release(app, digest))?;
     }
     Ok(())
 }

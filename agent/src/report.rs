@@ -1,5 +1,7 @@
-//! Reports of ended runs go to the coordinator, each until it is acknowledged; failed events bring the tail of their output.
+//! Reports of ended runs go to the coordinator, each until it is acknowledged; scripts that failed bring the tail of their
+//! output.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -7,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pilotage_agent_core::run::LOGS;
+use pilotage_agent_core::journal::{Cause, End, Entry, Journal, line};
+use pilotage_agent_core::lifecycle::Task;
+use pilotage_agent_core::run::{JOURNAL, LOGS};
 use pilotage_client::agent::Coordinator;
 use pilotage_shared::limits::LOG_TAIL;
 use pilotage_shared::run::{Event, RunReport};
@@ -18,29 +22,42 @@ use crate::rundir;
 
 /// In the run directory: the report was acknowledged.
 const REPORTED: &str = "reported";
-/// Run directories that are kept.
+/// Run directories of one app that are kept.
 const KEPT: usize = 20;
-/// Between two attempts.
-const AGAIN: Duration = Duration::from_secs(5);
+/// Between two attempts; doubles up to [`LONGEST`] while nothing changes.
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Sends everything that was not acknowledged, whenever it is told that something may be there.
 pub async fn keep(coordinator: Arc<Coordinator>, runs: PathBuf, mut wake: tokio::sync::watch::Receiver<u64>) {
+    let mut wait = FIRST;
     loop {
         let left = send_all(&coordinator, &runs).await;
         if let Err(error) = sweep(&runs) {
             warn!(%error, "old run directories could not be removed");
         }
-        let changed = if left { tokio::time::timeout(AGAIN, wake.changed()).await.unwrap_or(Ok(())) } else { wake.changed().await };
+        let changed = if left {
+            match tokio::time::timeout(wait, wake.changed()).await {
+                Err(_) => {
+                    wait = (wait * 2).min(LONGEST);
+                    continue;
+                }
+                Ok(changed) => changed,
+            }
+        } else {
+            wake.changed().await
+        };
+        wait = FIRST;
         if changed.is_err() {
             return;
         }
     }
 }
 
-/// True when something is left to send.
+/// True when something is left to send. One that is refused does not hold up the others.
 async fn send_all(coordinator: &Coordinator, runs: &Path) -> bool {
     let mut left = false;
-    for folder in folders(runs).unwrap_or_default() {
+    for folder in by_app(runs).unwrap_or_default().into_values().flatten() {
         if folder.join(REPORTED).exists() {
             continue;
         }
@@ -61,20 +78,46 @@ async fn send_all(coordinator: &Coordinator, runs: &Path) -> bool {
 
 async fn send(coordinator: &Coordinator, folder: &Path, report: &RunReport) -> Result<(), String> {
     coordinator.put_run(report).await.map_err(|e| said(&e))?;
-    for event in report.events.iter().filter(|e| e.code != 0 && e.script.is_some()) {
-        let Some(output) = tail(folder, event.event) else { continue };
-        coordinator.put_log(&report.app, &report.id, event.event, event.back, output).await.map_err(|e| said(&e))?;
+    for script in failed(&journal(folder)) {
+        let Some(output) = tail(folder, &script) else { continue };
+        coordinator.put_log(&report.app, &report.id, script.event, script.back, output).await.map_err(|e| said(&e))?;
     }
     Ok(())
 }
 
-/// The end of the newest log of that event.
-fn tail(folder: &Path, event: Event) -> Option<Bytes> {
-    let number = |path: &Path| path.file_name()?.to_string_lossy().split('-').next()?.parse::<u32>().ok();
-    let ending = format!("-{event}.log");
-    let logs = fs::read_dir(folder.join(LOGS)).ok()?.flatten().map(|e| e.path());
-    let newest = logs.filter(|p| p.to_string_lossy().ends_with(&ending)).max_by_key(|p| number(p))?;
-    let mut file = fs::File::open(newest).ok()?;
+/// A script that failed.
+#[derive(Debug, PartialEq, Eq)]
+struct Script {
+    /// The n-th of its run, from 1: its log is named by it, and events come twice in a run that goes back.
+    number: usize,
+    event: Event,
+    back: bool,
+}
+
+/// What was recorded; of a journal that cannot be read nothing, the report itself has been sent.
+fn journal(folder: &Path) -> Journal {
+    fs::read(folder.join(JOURNAL)).ok().and_then(|bytes| line::parse(&bytes).ok()).map(|(journal, _)| journal).unwrap_or_default()
+}
+
+fn failed(journal: &Journal) -> Vec<Script> {
+    let (mut found, mut number, mut back) = (Vec::new(), 0, false);
+    for record in journal.records() {
+        match &record.entry {
+            Entry::Began { task: Task::Hook { .. }, .. } => number += 1,
+            Entry::Turned(_) => back = true,
+            Entry::Ended { task: Task::Hook { event, .. }, end: End::Failed(failure) } if failure.cause != Cause::NeverStarted => {
+                found.push(Script { number, event: *event, back });
+            }
+            Entry::Opened { .. } | Entry::Resumed { .. } | Entry::Disturbed | Entry::Began { .. } | Entry::Ended { .. } | Entry::Closed(_) => {}
+        }
+    }
+    found
+}
+
+/// The end of a script's own log; none when it wrote none (it may not have been there at all).
+fn tail(folder: &Path, script: &Script) -> Option<Bytes> {
+    let path = folder.join(LOGS).join(format!("{:03}-{}.log", script.number, script.event));
+    let mut file = fs::File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL as u64))).ok()?;
     let mut bytes = Vec::new();
@@ -82,21 +125,34 @@ fn tail(folder: &Path, event: Event) -> Option<Bytes> {
     Some(bytes.into())
 }
 
-fn folders(runs: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut found: Vec<(std::time::SystemTime, PathBuf)> = Vec::new();
+/// Run directories of each app, oldest first. Their names say which belong together, not to whom: `<app, opaque>-<attempt>`.
+fn by_app(runs: &Path) -> std::io::Result<BTreeMap<String, Vec<PathBuf>>> {
+    let mut found: Vec<(String, u32, PathBuf)> = Vec::new();
     for entry in fs::read_dir(runs)? {
-        let entry = entry?;
-        found.push((entry.metadata()?.modified()?, entry.path()));
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some((app, attempt)) = name.rsplit_once('-').and_then(|(app, n)| Some((app.to_owned(), n.parse().ok()?))) {
+            found.push((app, attempt, path));
+        }
     }
     found.sort();
-    Ok(found.into_iter().map(|(_, path)| path).collect())
+    let mut apps: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for (app, _, path) in found {
+        apps.entry(app).or_default().push(path);
+    }
+    Ok(apps)
 }
 
-/// Oldest acknowledged ones go first; what was not acknowledged stays.
+/// The oldest acknowledged ones of each app go; what was not acknowledged stays.
 fn sweep(runs: &Path) -> std::io::Result<()> {
-    let done: Vec<PathBuf> = folders(runs)?.into_iter().filter(|f| f.join(REPORTED).exists()).collect();
-    for folder in done.iter().take(done.len().saturating_sub(KEPT)) {
-        fs::remove_dir_all(folder)?;
+    for folders in by_app(runs)?.into_values() {
+        let old = folders.len().saturating_sub(KEPT);
+        for folder in folders.into_iter().take(old).filter(|f| f.join(REPORTED).exists()) {
+            fs::remove_dir_all(folder)?;
+        }
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

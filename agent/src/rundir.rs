@@ -4,6 +4,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::fcntl::{Flock, FlockArg};
@@ -13,6 +14,9 @@ use pilotage_agent_core::slot::RunSight;
 use pilotage_disk::durable;
 use pilotage_shared::name::Why;
 use pilotage_shared::run::{Phase, RunReport};
+
+/// Between two looks at locks of an earlier ledger's deployers; the kernel does not tell when a lock is free.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Makes the directory with its order, durably; one that has its order already is left as it is.
 pub fn create(folder: &Path, request: &Request) -> anyhow::Result<()> {
@@ -52,6 +56,24 @@ fn alive(folder: &Path) -> bool {
 fn phase(folder: &Path) -> Phase {
     let bytes = fs::read(folder.join(JOURNAL)).unwrap_or_default();
     line::parse(&bytes).map_or(Phase::Beginning, |(journal, _)| journal.phase())
+}
+
+/// An empty ledger beside run directories: the ledger was lost. Nothing is said to the coordinator before no deployer of the
+/// earlier one lives (PROTOCOL §5); then its runs are put aside, so that none is taken for one of ours.
+pub async fn outlive_earlier(runs: &Path) -> anyhow::Result<()> {
+    let folders = || -> std::io::Result<Vec<_>> { fs::read_dir(runs)?.map(|e| Ok(e?.path())).collect() };
+    if folders()?.is_empty() {
+        return Ok(());
+    }
+    while folders()?.iter().any(|folder| alive(folder)) {
+        tracing::warn!("the ledger is new and a deployer of an earlier one still works: waiting for its end");
+        tokio::time::sleep(AGAIN).await;
+    }
+    let aside = runs.with_file_name(format!("runs.lost-{}", crate::clock::uptime().0));
+    fs::rename(runs, &aside).with_context(|| format!("failed to put {} aside", runs.display()))?;
+    DirBuilder::new().mode(0o700).create(runs)?;
+    durable::sync_dir(runs.parent().unwrap_or(runs))?;
+    Ok(())
 }
 
 /// The permission is void: looked at immediately before the first disturbing task (R6).

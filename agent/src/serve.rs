@@ -13,6 +13,13 @@ use pilotage_shared::metrics::HostMetrics;
 use pilotage_shared::name::AppName;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+/// Connections at once: load balancers and scrapers of one host; the rest waits in the kernel.
+const CONNECTIONS: usize = 64;
+/// After a failed accept (no descriptors left) before the next.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// What is served; replaced whole.
 #[derive(Clone, Debug, Default)]
@@ -23,21 +30,35 @@ pub struct View {
     pub metrics: HostMetrics,
 }
 
-/// Answers until the agent ends.
+/// Answers until the agent ends; connections end with it.
 pub async fn run(listener: TcpListener, view: watch::Receiver<View>) {
+    let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
-        let view = view.clone();
-        tokio::spawn(async move {
-            let service = hyper::service::service_fn(move |request| {
-                let answer = answer(&request, &view.borrow());
-                async move { Ok::<_, Infallible>(answer) }
-            });
-            let mut server = hyper::server::conn::http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(5)).max_buf_size(16 << 10);
-            // A caller that breaks off is its own affair.
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
-        });
+        while connections.len() >= CONNECTIONS {
+            connections.join_next().await;
+        }
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let view = view.clone();
+                    connections.spawn(async move {
+                        let service = hyper::service::service_fn(move |request| {
+                            let answer = answer(&request, &view.borrow());
+                            async move { Ok::<_, Infallible>(answer) }
+                        });
+                        let mut server = hyper::server::conn::http1::Builder::new();
+                        server.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(5)).max_buf_size(16 << 10);
+                        // A caller that breaks off is its own affair.
+                        let _ = server.serve_connection(TokioIo::new(stream), service).await;
+                    });
+                }
+                Err(error) => {
+                    warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
     }
 }
 
@@ -51,8 +72,9 @@ fn answer(request: &Request<Incoming>, view: &View) -> Response<Full<Bytes>> {
 
 fn decide(method: &Method, path: &str, headers: &http::HeaderMap, view: &View) -> (StatusCode, String) {
     let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let name = host.parse::<SocketAddr>().map_or_else(|_| host.split(':').next().unwrap_or_default().to_owned(), |a| a.ip().to_string());
-    if !matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1") {
+    // `[::1]:9470` has colons of its own.
+    let name = if host.ends_with(']') { host } else { host.rsplit_once(':').map_or(host, |(name, _)| name) };
+    if !matches!(name, "localhost" | "127.0.0.1" | "[::1]") {
         return (StatusCode::MISDIRECTED_REQUEST, "this is a loopback service\n".into());
     }
     if headers.contains_key(header::ORIGIN) || headers.get("sec-fetch-site").is_some_and(|s| s == "cross-site") {
@@ -101,5 +123,37 @@ mod tests {
         check("/ready/web", Some(("host", "evil.example")), 421);
         check("/ready/web", Some(("origin", "http://evil.example")), 403);
         check("/ready/web", Some(("host", "[::1]:9470")), 200);
+        check("/ready/web", Some(("host", "[::1]")), 200);
+        check("/ready/web", Some(("host", "localhost")), 200);
+        check("/ready/web", Some(("host", "localhost.evil.example:9470")), 421);
+        check("/ready/web", Some(("host", "")), 421);
+    }
+
+    #[tokio::test]
+    async fn answers_follow_the_view_and_a_silent_caller_holds_up_nobody() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let web = || AppName::new("web").unwrap();
+        let (set, view) = watch::channel(View { ready: BTreeMap::from([(web(), false)]), ..View::default() });
+        let dir = tempfile::tempdir().unwrap();
+        let note = dir.path().join("listen");
+        let listener = listen("127.0.0.1:0".parse().unwrap(), &note).await.unwrap();
+        let address: SocketAddr = std::fs::read_to_string(&note).unwrap().trim().parse().unwrap();
+        assert_eq!(address, listener.local_addr().unwrap());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(run(listener, view));
+        let _silent = tokio::net::TcpStream::connect(address).await.unwrap();
+        let get = async |path: &str| {
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            text
+        };
+        assert!(get("/ready/web").await.starts_with("HTTP/1.1 503"));
+        set.send_modify(|view| view.ready = BTreeMap::from([(web(), true)]));
+        assert!(get("/ready/web").await.starts_with("HTTP/1.1 200"));
+        assert!(get("/metrics").await.contains("pilotage_app_ready{app=\"web\"} 1\n"));
+        assert!(listen(address, &note).await.unwrap_err().to_string().contains(&address.to_string()), "a port in use is named");
     }
 }

@@ -32,6 +32,7 @@ use crate::layout::Layout;
 use crate::ledger::Ledger;
 use crate::link::{self, News};
 use crate::metrics::Meter;
+use crate::rundir;
 use crate::serve::{self, View};
 use crate::watch::Answer;
 use app::App;
@@ -67,6 +68,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let layout = Layout::open(&config.state)?;
     let (ledger, host, slots, fresh) = Ledger::open(&layout.private().join("ledger")).context("failed to open the ledger")?;
     layout.write_blocked(&host.blocked)?;
+    if fresh {
+        rundir::outlive_earlier(&layout.private().join("runs")).await?;
+    }
     let launcher = Launcher::new(&config.deployer, config.launch, &layout)?;
     let coordinator = Arc::new(Coordinator::new(config.coordinator.clone(), config.token.clone()));
     info!(host = %config.host, state = %layout.state.display(), new_ledger = fresh, apps = slots.len(), "agent starts");

@@ -1,6 +1,7 @@
 //! Asks one application how it is, for as long as its slot exists. What the answers mean is decided in `agent/core`.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
 use std::time::Duration;
 
 use http_body_util::Empty;
@@ -97,7 +98,9 @@ async fn ask(probe: &Probe) -> Result<String, String> {
         Probe::Http { url } => http(url.as_str()).await,
         Probe::Tcp { address } => TcpStream::connect(address.as_str()).await.map(|_| "accepted".into()).map_err(|e| plain(&e)),
         Probe::Unit { unit } => {
-            let output = tokio::process::Command::new("systemctl").args(["is-active", "--", unit.as_str()]).output().await;
+            let mut systemctl = tokio::process::Command::new("systemctl");
+            systemctl.args(["is-active", "--", unit.as_str()]).stdin(Stdio::null()).kill_on_drop(true);
+            let output = systemctl.output().await;
             let state = output.map_err(|e| format!("systemctl: {e}"))?;
             let state = String::from_utf8_lossy(&state.stdout).trim().to_owned();
             if state == "active" { Ok(state) } else { Err(format!("{unit} is {state}")) }
@@ -108,20 +111,43 @@ async fn ask(probe: &Probe) -> Result<String, String> {
 }
 
 async fn http(url: &str) -> Result<String, String> {
-    let uri: http::Uri = url.parse().map_err(|e| format!("{url}: {e}"))?;
-    let authority = uri.authority().ok_or_else(|| format!("{url} names no host"))?.clone();
-    let port = authority.port_u16().unwrap_or(80);
-    let stream = TcpStream::connect((authority.host(), port)).await.map_err(|e| plain(&e))?;
+    let target = target(url)?;
+    let stream = TcpStream::connect((target.host.as_str(), target.port)).await.map_err(|e| plain(&e))?;
     let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
     let _connection = AbortOnDrop(tokio::spawn(connection));
-    let path = uri.path_and_query().map_or("/", |p| p.as_str());
-    let request = http::Request::get(path)
-        .header(http::header::HOST, authority.as_str())
+    let request = http::Request::get(target.path)
+        .header(http::header::HOST, target.authority)
         .header(http::header::USER_AGENT, "pilotage-agent")
         .body(Empty::<bytes::Bytes>::new())
         .map_err(|e| e.to_string())?;
     let status = send.send_request(request).await.map_err(|e| e.to_string())?.status();
     if (200..400).contains(&status.as_u16()) { Ok(status.to_string()) } else { Err(status.to_string()) }
+}
+
+/// What a URL says, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    /// To connect to; without brackets.
+    host: String,
+    port: u16,
+    /// For the Host header.
+    authority: String,
+    /// With its query.
+    path: String,
+}
+
+fn target(url: &str) -> Result<Target, String> {
+    let uri: http::Uri = url.parse().map_err(|e| format!("{url}: {e}"))?;
+    if uri.scheme_str() != Some("http") {
+        return Err(format!("{url} does not begin with http://"));
+    }
+    let authority = uri.authority().ok_or_else(|| format!("{url} names no host"))?;
+    Ok(Target {
+        host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
+        port: authority.port_u16().unwrap_or(80),
+        authority: authority.to_string(),
+        path: uri.path_and_query().map_or("/", |p| p.as_str()).to_owned(),
+    })
 }
 
 struct AbortOnDrop<T>(JoinHandle<T>);
@@ -139,14 +165,4 @@ fn plain(error: &std::io::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_come_from_the_hosts_own_file() {
-        let variables = BTreeMap::from([("PORT".to_owned(), "8081".to_owned())]);
-        assert_eq!(substitute("http://localhost:${PORT}/x", &variables).unwrap(), "http://localhost:8081/x");
-        assert!(substitute("${HOME}", &variables).unwrap_err().contains("no variable HOME"));
-        assert!(substitute("${PORT", &variables).is_err());
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ mod story;
 mod supervisor;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::context;
 use crate::exit::Exit;
@@ -91,6 +91,14 @@ impl Teller {
             false => output::line(text),
         }
     }
+
+    /// One line to copy from, however long.
+    fn say_whole(self, text: &str) {
+        match self.json {
+            true => output::complain(text),
+            false => output::whole_line(text),
+        }
+    }
 }
 
 /// Plays it.
@@ -106,10 +114,10 @@ pub async fn run(args: &Args, form: Form, interrupt: &Interrupt) -> Result<Exit,
         // The terminal told cargo too.
         Err(_) if interrupt.came() => Err(Failure::Interrupted),
         Err(error) => {
-            let chain: Vec<String> = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source()).map(ToString::to_string).collect();
-            output::complain(&format!("error: {}", chain.join(": ")));
+            let text = chain(&error);
+            output::complain(&format!("error: {text}"));
             if teller.json {
-                output::json(&story::Summary::of_error(&error.to_string()));
+                output::json(&story::Told { error: Some(text), ..Default::default() }.summary());
             }
             Ok(match error {
                 DemoError::Failure(failure) => failure.exit(),
@@ -119,24 +127,35 @@ pub async fn run(args: &Args, form: Form, interrupt: &Interrupt) -> Result<Exit,
     }
 }
 
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 async fn play(args: &Args, teller: Teller, interrupt: &Interrupt) -> Result<Exit, DemoError> {
     let begin = Instant::now();
     let cargo = context::cargo();
     let programs = build::programs(cargo.as_ref())?;
-    if cargo.is_some() {
+    // Nothing to build takes cargo less than that.
+    if cargo.is_some() && begin.elapsed() > Duration::from_secs(2) {
         teller.say(&format!("built coordinator, agent, deployer{:>58.1}s, first time only", begin.elapsed().as_secs_f64()));
     }
     let scratch = Scratch::new("pilotage-demo").map_err(DemoError::system("make a temporary folder"))?;
     // Dropped before the folder, in every way out: nothing runs on in a folder that is gone.
     let mut stage = stage::Stage::begin(scratch.path(), &programs, args.hosts.into()).await?;
     teller.say(&stage.headline());
-    let told = play::all(&mut stage, teller).await?;
+    let mut told = story::Told::default();
+    if let Err(error) = play::all(&stage, teller, &mut told).await {
+        let text = chain(&error);
+        teller.say(&format!("error      {text}"));
+        told.error = Some(text);
+    }
+    told.restarts = stage.restarts();
     for line in story::ending(&told) {
         teller.say(&line);
     }
     if args.keep {
         for line in stage.invitation(&own_path()) {
-            teller.say(&line);
+            teller.say_whole(&line);
         }
         interrupt.wait().await;
     }

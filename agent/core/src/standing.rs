@@ -106,6 +106,7 @@ mod tests {
     use super::*;
     use pilotage_shared::health::Probe;
     use pilotage_shared::text::Text;
+    use proptest::prelude::*;
 
     fn check() -> HealthCheck {
         HealthCheck {
@@ -160,5 +161,90 @@ mod tests {
         assert_eq!(after(&flaps), Standing::Down);
         assert_eq!(after(&format!("{flaps}+++")), Standing::Down);
         assert_eq!(after(&format!("{flaps}++++++")), Standing::Available);
+    }
+
+    /// What happens to a host; each after so many milliseconds.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Happens {
+        Good,
+        Failed,
+        Restarted,
+        Nothing,
+    }
+
+    fn happenings() -> impl Strategy<Value = Vec<(u64, Happens)>> {
+        let what = prop_oneof![5 => Just(Happens::Good), 3 => Just(Happens::Failed), 1 => Just(Happens::Restarted), 1 => Just(Happens::Nothing)];
+        // Whole half seconds: the spans of the check are met exactly, and missed by a millisecond.
+        let after = (0u64..16, prop_oneof![4 => Just(0), 1 => Just(1)]).prop_map(|(halves, late)| halves * 500 + late);
+        proptest::collection::vec((after, what), 1..60)
+    }
+
+    /// Begin of the unbroken row of `wanted` answers that lasts until now; `other` breaks it, and so does a start.
+    fn row(past: &[(Uptime, Happens)], wanted: Happens, other: Happens) -> Option<Uptime> {
+        let unbroken = past.iter().rev().take_while(|(_, h)| *h != other && *h != Happens::Restarted);
+        unbroken.filter(|(_, h)| *h == wanted).last().map(|(at, _)| *at)
+    }
+
+    proptest! {
+        #[test]
+        fn r9_the_standing_is_what_the_answers_say(all in happenings()) {
+            let check = check();
+            let (mut watched, mut now) = (Watched::new(&check, Uptime(0)), Uptime(0));
+            let (mut past, mut available_before) = (Vec::new(), Uptime(0));
+            for (after, what) in all {
+                now = now + Millis(after);
+                match what {
+                    Happens::Good => watched.answered(true, now),
+                    Happens::Failed => watched.answered(false, now),
+                    Happens::Restarted => watched.restarted(now),
+                    Happens::Nothing => watched.pass(now),
+                }
+                past.push((now, what));
+                let good = row(&past, Happens::Good, Happens::Failed);
+                let failing = row(&past, Happens::Failed, Happens::Good);
+                let long = |since: Option<Uptime>, span| since.is_some_and(|since| now - since >= span);
+                let standing = watched.standing(now);
+                prop_assert_eq!(standing == Standing::Available, long(good, check.healthy_for), "available by its answers alone: {:?}", past);
+                if long(failing, check.unhealthy_for) {
+                    prop_assert_eq!(standing, Standing::Down, "failing for long: {:?}", past);
+                }
+                if standing == Standing::Available || what == Happens::Restarted {
+                    available_before = now;
+                }
+                let flapping = now - available_before >= check.deadline;
+                if standing == Standing::Down {
+                    prop_assert!(long(failing, check.unhealthy_for) || flapping, "down without a reason: {:?}", past);
+                } else {
+                    prop_assert!(!flapping, "not available for the deadline: {:?}", past);
+                }
+                if standing == Standing::Unknown {
+                    prop_assert!(past.iter().all(|(_, h)| matches!(h, Happens::Failed | Happens::Nothing)), "known: {:?}", past);
+                }
+            }
+        }
+
+        #[test]
+        fn r9_who_sleeps_until_it_wakes_misses_no_change(all in happenings()) {
+            let (mut watched, mut now) = (Watched::new(&check(), Uptime(0)), Uptime(0));
+            for (after, what) in all {
+                now = now + Millis(after);
+                match what {
+                    Happens::Good => watched.answered(true, now),
+                    Happens::Failed => watched.answered(false, now),
+                    Happens::Restarted => watched.restarted(now),
+                    Happens::Nothing => watched.pass(now),
+                }
+                let (wake, before) = (watched.wake_at(), watched.standing(now));
+                // Flapping is found with the next answer: whoever flaps answers.
+                for ahead in [1, 1000, 1999, 2000, 4999, 5000] {
+                    let later = now + Millis(ahead);
+                    let mut asleep = watched.clone();
+                    asleep.pass(later);
+                    if wake.is_none_or(|at| later < at) && asleep.standing(later) != before {
+                        prop_assert!(asleep.flapping && !watched.flapping, "{:?} became {:?} unseen", before, asleep.standing(later));
+                    }
+                }
+            }
+        }
     }
 }

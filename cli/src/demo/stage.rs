@@ -140,7 +140,7 @@ impl Stage {
 
     /// What to try while everything is left running.
     pub fn invitation(&self, program: &str) -> Vec<String> {
-        let urls: Vec<String> = self.ports.iter().take(6).map(|port| format!("http://127.0.0.1:{port}/")).collect();
+        let urls: Vec<String> = self.ports.iter().take(4).map(|port| format!("http://127.0.0.1:{port}/")).collect();
         let folder = self.folder.display();
         vec![
             String::new(),

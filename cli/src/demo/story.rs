@@ -42,13 +42,15 @@ pub struct Act {
     pub problems: Vec<String>,
 }
 
-/// The whole demo.
-#[derive(Clone, Debug)]
+/// The whole demo, as far as it was played.
+#[derive(Clone, Debug, Default)]
 pub struct Told {
     /// In order.
     pub acts: Vec<Act>,
     /// How often a process had to be started again.
     pub restarts: u32,
+    /// Why it was not played to its end.
+    pub error: Option<String>,
 }
 
 /// The demo as one object.
@@ -61,13 +63,6 @@ pub struct Summary {
     /// Why it was not played to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-}
-
-impl Summary {
-    /// Of a demo that could not be played to its end.
-    pub fn of_error(error: &str) -> Self {
-        Self { deployments: Vec::new(), requests: 0, failed_requests: 0, ok: false, error: Some(error.to_owned()) }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -84,7 +79,7 @@ struct Line {
 impl Told {
     /// Everything went as it should.
     pub fn ok(&self) -> bool {
-        self.acts.iter().all(|act| act.problems.is_empty())
+        self.error.is_none() && self.acts.iter().all(|act| act.problems.is_empty())
     }
 
     /// Requests since there was something to answer them: after the first install.
@@ -107,7 +102,7 @@ impl Told {
             requests: self.serving().map(|act| act.seen.requests).sum(),
             failed_requests: self.serving().map(|act| act.seen.failures.len()).sum(),
             ok: self.ok(),
-            error: None,
+            error: self.error.clone(),
         }
     }
 }

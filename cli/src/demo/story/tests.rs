@@ -84,7 +84,7 @@ fn the_first_install_has_no_lowest() {
 
 #[test]
 fn the_sum_names_requests_that_nobody_excuses() {
-    let mut told = Told { acts: vec![cannot_validate(), dies_later()], restarts: 0 };
+    let mut told = Told { acts: vec![cannot_validate(), dies_later()], restarts: 0, error: None };
     assert_eq!(
         ending(&told)[0],
         "prober     2,400 requests, 4 not answered, each by a host in change or a dead 1.3.0 (this demo has no load balancer)"
@@ -98,9 +98,11 @@ fn the_sum_names_requests_that_nobody_excuses() {
 
 #[test]
 fn machines_get_one_object() {
-    let told = Told { acts: vec![dies_later()], restarts: 0 };
+    let mut told = Told { acts: vec![dies_later()], restarts: 0, error: None };
     assert_eq!(
         serde_json::to_string(&told.summary()).unwrap(),
         r#"{"deployments":[{"package":"web@1.3.0","outcome":"rolled_back","seconds":2.9,"min_available":4,"floor":4}],"requests":1200,"failed_requests":4,"ok":true}"#
     );
+    told.error = Some("h1 does not stay up".to_owned());
+    assert!(serde_json::to_string(&told.summary()).unwrap().ends_with(r#""ok":false,"error":"h1 does not stay up"}"#));
 }

@@ -64,7 +64,8 @@ pub fn lend(view: &View, decision: &mut Decision) {
                 release: to,
                 deployment: newest.id.clone(),
                 while_down: free,
-                was_down: free,
+                // An empty slot is down because nothing is there, not because the machine is broken.
+                was_down: free && facts.running.is_some(),
                 withdrawn: false,
                 at: view.now,
             };

@@ -1,0 +1,143 @@
+//! What leaves the host again: releases that are neither in use nor among the newest of their app, then manifests that no
+//! release needs, then objects that no manifest names.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use pilotage_bundle::objects::ObjectError;
+use pilotage_shared::digest::Digest;
+use pilotage_shared::manifest::Manifest;
+use pilotage_shared::name::AppName;
+use tracing::warn;
+
+use super::store::Store;
+use crate::layout::Layout;
+
+/// Releases of an app that are kept beside those in use; also manifests of packages that were not unpacked yet, so that an
+/// interrupted fetch goes on where it was.
+const KEPT: usize = 3;
+
+/// Why something could not be removed; nothing that is needed is gone.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// A folder or file.
+    #[error("failed to {doing} {path}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// What is kept is not known, so nothing more is removed.
+    #[error("failed to understand the manifest {0}")]
+    Manifest(PathBuf),
+    /// The objects.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SweepError {
+    let path = path.to_owned();
+    move |source| SweepError::Io { doing, path, source }
+}
+
+/// Removes an app's old releases and what only they needed. A release loses its name at once, in one step: what is left of it
+/// after a crash is never taken for staged. The rest is done on a blocking thread; to be called within the runtime.
+pub fn sweep(layout: &Layout, app: &AppName, in_use: &[Digest]) -> Result<(), SweepError> {
+    let store = Store::of(layout)?;
+    let releases = layout.releases(app);
+    let mut aside = Vec::new();
+    for package in surplus(dated(&releases)?, in_use) {
+        let (release, gone) = (layout.release(app, &package), store.aside(&releases, &package));
+        fs::rename(&release, &gone).map_err(failed("set aside", &release))?;
+        aside.push(gone);
+    }
+    let (layout, in_use) = (layout.clone(), in_use.to_vec());
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = aside.iter().try_for_each(|gone| remove(gone)).and_then(|()| clear(&layout, &store, &in_use)) {
+            warn!(error = crate::link::said(&error), "what is not needed any more could not be removed");
+        }
+    });
+    Ok(())
+}
+
+/// Leftovers, manifests, objects; left for the next sweep while anything is being staged.
+pub(super) fn clear(layout: &Layout, store: &Store, in_use: &[Digest]) -> Result<(), SweepError> {
+    let Some(_alone) = store.alone() else { return Ok(()) };
+    let mut needed: BTreeSet<Digest> = in_use.iter().copied().collect();
+    for app in entries(&layout.state.join("apps"))? {
+        let releases = app.join("releases");
+        for entry in entries(&releases)?.into_iter().filter(|e| name(e).starts_with('.')) {
+            remove(&entry)?;
+        }
+        needed.extend(dated(&releases)?.into_iter().map(|(_, package)| package));
+    }
+    let manifests = layout.private().join("manifests");
+    let mut idle = dated(&manifests)?;
+    idle.retain(|(_, package)| !needed.contains(package));
+    for package in surplus(idle, &[]) {
+        let path = layout.manifest(&package);
+        fs::remove_file(&path).map_err(failed("remove", &path))?;
+    }
+    let named = named(layout, &manifests)?;
+    for digest in store.objects.list()?.iter().filter(|d| !named.contains(d)) {
+        store.objects.remove(digest)?;
+    }
+    Ok(())
+}
+
+/// All but the newest and those in use, oldest first.
+fn surplus(mut found: Vec<(SystemTime, Digest)>, in_use: &[Digest]) -> Vec<Digest> {
+    found.sort();
+    let old = found.len().saturating_sub(KEPT);
+    found.into_iter().take(old).map(|(_, package)| package).filter(|package| !in_use.contains(package)).collect()
+}
+
+/// Every object that a manifest on this host names.
+fn named(layout: &Layout, manifests: &Path) -> Result<BTreeSet<Digest>, SweepError> {
+    let mut named = BTreeSet::new();
+    for (_, package) in dated(manifests)? {
+        let path = layout.manifest(&package);
+        let text = fs::read(&path).map_err(failed("read", &path))?;
+        let manifest = Manifest::decode(&text).map_err(|_| SweepError::Manifest(path))?;
+        named.extend(manifest.objects().into_keys());
+    }
+    Ok(named)
+}
+
+/// Entries that are named by a digest, with the time of their last change. A folder that is not there has none.
+fn dated(folder: &Path) -> Result<Vec<(SystemTime, Digest)>, SweepError> {
+    let mut found = Vec::new();
+    for path in entries(folder)? {
+        if let Ok(digest) = format!("sha256:{}", name(&path)).parse::<Digest>() {
+            let changed = path.metadata().and_then(|m| m.modified()).map_err(failed("look at", &path))?;
+            found.push((changed, digest));
+        }
+    }
+    Ok(found)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, SweepError> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read.and_then(|all| all.map(|e| Ok(e?.path())).collect()).map_err(failed("list", folder)),
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A whole tree; one that is gone already is fine (two sweeps may meet).
+fn remove(path: &Path) -> Result<(), SweepError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(failed("remove", path)),
+    }
+}

@@ -1,0 +1,120 @@
+use pilotage_agent_core::journal::Record;
+use pilotage_agent_core::lifecycle::{Side, Task};
+use pilotage_agent_core::run::{Contract, Kind, Target};
+use pilotage_shared::digest::Digest;
+use pilotage_shared::name::{HostName, Version};
+use pilotage_shared::release::{PackageName, Release};
+use pilotage_shared::run::{Event, RunId};
+use pilotage_shared::time::{Millis, Uptime};
+
+use super::*;
+
+const BOOT: BootId = BootId([7; 16]);
+
+/// Run directories and a `/proc` of our own.
+struct World {
+    dir: tempfile::TempDir,
+    sessions: Sessions,
+}
+
+impl World {
+    fn new() -> World {
+        let world = World { dir: tempfile::tempdir().unwrap(), sessions: Sessions::new(BOOT) };
+        fs::create_dir(world.runs()).unwrap();
+        world
+    }
+
+    fn runs(&self) -> PathBuf {
+        self.dir.path().join("runs")
+    }
+
+    fn proc(&self) -> PathBuf {
+        self.dir.path().join("proc")
+    }
+
+    /// A run of an app whose hooks are these processes, begun in that boot.
+    fn run(&self, name: &str, app: &str, boot: BootId, hooks: &[(i32, u64)]) {
+        let folder = self.runs().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(REQUEST), serde_json::to_vec(&request(app)).unwrap()).unwrap();
+        let mut entries = vec![Entry::Opened { boot }, Entry::Disturbed];
+        for (script, (pid, started)) in hooks.iter().enumerate() {
+            let task = Task::Hook { side: Side::To, event: Event::ApplicationStart, script: script as u16 };
+            entries.push(Entry::Began { task, process: Some(Process { pid: *pid, started: *started }) });
+            entries.push(Entry::Ended { task, end: pilotage_agent_core::journal::End::good() });
+        }
+        let lines: Vec<u8> = entries.into_iter().flat_map(|entry| line::line(&Record { at: Uptime(0), wall: 0, entry })).collect();
+        fs::write(folder.join(JOURNAL), lines).unwrap();
+    }
+
+    fn process(&self, pid: i32, session: i32, started: u64, state: char) {
+        let folder = self.proc().join(pid.to_string());
+        fs::create_dir_all(&folder).unwrap();
+        let stat = format!("{pid} (a ) b) {state} 1 {session} {session} 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 {started} 0 0\n");
+        fs::write(folder.join("stat"), stat).unwrap();
+    }
+
+    fn check(&mut self, expected: &[(&str, &[i32])]) {
+        let (runs, proc) = (self.runs(), self.proc());
+        let expected = expected.iter().map(|(app, pids)| (AppName::new(app).unwrap(), pids.iter().copied().collect())).collect();
+        assert_eq!(self.sessions.processes(&runs, &proc), expected);
+    }
+}
+
+fn request(app: &str) -> Request {
+    let app = AppName::new(app).unwrap();
+    let package = PackageName { app: app.clone(), version: Version::lossy("1") };
+    Request {
+        format: Request::FORMAT,
+        run: RunId { deployment: None, host: HostName::new("h1").unwrap(), attempt: 1 },
+        app,
+        kind: Kind::LocalRollback,
+        to: Target { release: Release::of(Digest::of(b"x")), package, health: None },
+        from: None,
+        hook_timeout: Millis::seconds(1),
+        contract: Contract { application: String::new(), deployment_group: String::new(), deployment_id: String::new() },
+        variables: BTreeMap::new(),
+        proofs: Vec::new(),
+        state: String::new(),
+    }
+}
+
+#[test]
+fn what_hooks_left_behind_is_the_app() {
+    let mut world = World::new();
+    world.check(&[]);
+    world.run("a-1", "web", BOOT, &[(100, 5000)]);
+    world.run("b-1", "db", BOOT, &[(200, 6000)]);
+    // The leader of web's session has ended, two of its children live on; one is a zombie.
+    world.process(101, 100, 5001, 'S');
+    world.process(102, 100, 5002, 'R');
+    world.process(103, 100, 5003, 'Z');
+    world.process(200, 200, 6000, 'S');
+    world.process(1, 1, 1, 'S');
+    world.check(&[("web", &[101, 102]), ("db", &[200])]);
+}
+
+#[test]
+fn a_journal_that_grows_is_read_again_and_a_run_that_is_swept_forgotten() {
+    let mut world = World::new();
+    world.run("a-1", "web", BOOT, &[(100, 5000)]);
+    world.process(100, 100, 5000, 'S');
+    world.process(110, 110, 5100, 'S');
+    world.check(&[("web", &[100])]);
+    world.run("a-1", "web", BOOT, &[(100, 5000), (110, 5100)]);
+    world.check(&[("web", &[100, 110])]);
+    fs::remove_dir_all(world.runs().join("a-1")).unwrap();
+    world.check(&[]);
+}
+
+#[test]
+fn numbers_that_mean_something_else_now_are_not_the_apps() {
+    let mut world = World::new();
+    world.run("a-1", "web", BootId([1; 16]), &[(100, 5000)]);
+    world.run("a-2", "web", BOOT, &[(120, 5000)]);
+    // Of an earlier boot; and given to another process since.
+    world.process(100, 100, 5000, 'S');
+    world.process(120, 120, 9000, 'S');
+    world.process(121, 120, 9001, 'S');
+    world.check(&[("web", &[])]);
+}
