@@ -18,10 +18,12 @@ pub const JSON_MAX: usize = 1 << 20;
 pub const HEADERS_MAX: usize = 16 << 10;
 /// Bytes of a manifest's text: 128 MiB.
 pub const MANIFEST_MAX: u64 = 128 << 20;
+/// Bytes read to find and read a zip's directory, which is held in memory: 64 MiB, 268 for each of [`ENTRIES_MAX`].
+pub const ZIP_DIRECTORY_MAX: u64 = 64 << 20;
 /// Entries of a manifest.
 pub const ENTRIES_MAX: usize = 250_000;
-/// Bytes of a path in a package.
-pub const PATH_MAX: usize = 4096;
+/// Bytes of a path in a package, and of a link's target: the kernel's 4,096 without the zero at their end.
+pub const PATH_MAX: usize = 4095;
 /// Bytes of one name in a path.
 pub const NAME_MAX: usize = 255;
 /// Folders within folders.

@@ -11,6 +11,7 @@
 //!
 //! Entries are sorted by the bytes of their paths. The decoder refuses whatever the encoder would not write byte for byte.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::digest::Digest;
@@ -111,6 +112,7 @@ impl Manifest {
             return fail(0, format!("{} entries, {ENTRIES_MAX} are allowed", self.entries.len()));
         }
         let mut bytes = 0u64;
+        let mut sizes = BTreeMap::new();
         for (i, entry) in self.entries.iter().enumerate() {
             if let Err(why) = check_path(&entry.path) {
                 return fail(i, why);
@@ -134,6 +136,11 @@ impl Manifest {
                 }
                 Kind::Link { target } => target.len() as u64,
             };
+            if let Kind::File { digest } = &entry.kind
+                && *sizes.entry(*digest).or_insert(size) != size
+            {
+                return fail(i, format!("{:?} has the content of another entry, but not its size", entry.path));
+            }
             if size != entry.size {
                 return fail(i, format!("{:?} has a size that is not its own", entry.path));
             }
@@ -165,7 +172,7 @@ impl Manifest {
     }
 
     /// The distinct contents, with their sizes, sorted.
-    pub fn objects(&self) -> std::collections::BTreeMap<Digest, u64> {
+    pub fn objects(&self) -> BTreeMap<Digest, u64> {
         self.entries
             .iter()
             .filter_map(|e| match &e.kind {
@@ -223,8 +230,10 @@ impl Manifest {
         }
         let manifest = Manifest { appspec, entries };
         manifest.check()?;
-        if manifest.encode() != text {
-            return Err(fail(2, "it is not written in the one way that is allowed"));
+        let canonical = manifest.encode();
+        if canonical != text {
+            let same = canonical.split('\n').zip(text.split('\n')).take_while(|(a, b)| a == b).count();
+            return Err(fail(same + 1, "it is not written in the one way that is allowed"));
         }
         Ok(manifest)
     }
@@ -313,6 +322,18 @@ mod tests {
         );
         assert_eq!(small().encode(), text);
         assert_eq!(Manifest::decode(text.as_bytes()), Ok(small()));
+    }
+
+    #[test]
+    fn one_content_has_one_size_and_errors_name_their_line() {
+        let (a, mut b) = (file("a", "x"), file("b", "x"));
+        b.size = 2;
+        assert_eq!(Manifest::new("a", vec![a, b]).unwrap_err().line, 5);
+        let text = small().encode().replace(" 8 13 ", " 08 13 ");
+        assert_eq!(Manifest::decode(text.as_bytes()).unwrap_err().line, 4);
+        let long = format!("{}/", "x".repeat(254)).repeat(16);
+        assert!(check_path(&format!("{long}{}", "x".repeat(15))).is_ok());
+        assert!(check_path(&format!("{long}{}", "x".repeat(16))).is_err(), "the kernel would not take it");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod acl;
 mod context;
+mod fields;
 mod health;
 mod parse;
 mod permission;
@@ -59,7 +60,7 @@ pub enum FileExists {
 pub struct FileRule {
     /// Relative to the bundle's root; empty: all of it.
     pub source: String,
-    /// Always a directory; absolute (relative ones are taken from `/`, as under the peer's unit).
+    /// Always a directory; absolute (relative ones are taken from `/`, as under the peer's unit), without `.` and `..`.
     pub destination: String,
     /// Where it stands.
     pub line: usize,

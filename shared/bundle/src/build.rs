@@ -30,6 +30,15 @@ pub enum BuildError {
     /// The archive is damaged, cut, or of an unknown form.
     #[error("the archive cannot be read: {0}")]
     Archive(String),
+    /// A content ended too early, or cannot be unpacked.
+    #[error("the content of {entry:?} cannot be read")]
+    Content {
+        /// Of which entry.
+        entry: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// Something in it must not be.
     #[error("the package has {entry:?}: {why}")]
     Hostile {
@@ -85,15 +94,21 @@ impl<'a> Builder<'a> {
         Self { objects, entries: BTreeMap::new(), bytes: 0, limit }
     }
 
+    /// Bytes that it may have unpacked.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// A regular file.
     pub fn file(&mut self, path: &str, mode: u32, mtime: u64, content: impl Read) -> Result<(), BuildError> {
         let path = self.admit(path)?;
         let left = self.limit - self.bytes;
-        let (digest, size) = self.objects.put(content.take(left + 1))?;
-        if size > left {
-            self.objects.remove(&digest)?;
-            return hostile(&path, format!("unpacked it has more than {} bytes, which such an input may have", self.limit));
-        }
+        let (digest, size) = match self.objects.put_at_most(content, left) {
+            Ok(stored) => stored,
+            Err(ObjectError::TooLong { .. }) => return hostile(&path, format!("unpacked it has more than {} bytes, which such an input may have", self.limit)),
+            Err(ObjectError::Source(source)) => return Err(BuildError::Content { entry: path, source }),
+            Err(error) => return Err(error.into()),
+        };
         self.bytes += size;
         self.insert(path, Kind::File { digest }, mode & 0o7777, mtime & !1, size)
     }
@@ -105,10 +120,10 @@ impl<'a> Builder<'a> {
         match self.entries.get(&original) {
             Some(Entry { kind: Kind::File { digest }, mode, mtime, size, .. }) => {
                 let (kind, mode, mtime, size) = (Kind::File { digest: *digest }, *mode, *mtime, *size);
-                self.bytes += size;
-                if self.bytes > self.limit {
+                if size > self.limit - self.bytes {
                     return hostile(&path, format!("unpacked the package has more than {} bytes", self.limit));
                 }
+                self.bytes += size;
                 self.insert(path, kind, mode, mtime, size)
             }
             _ => hostile(&path, format!("it is a hard link to {original:?}, which is no file of the package before it")),

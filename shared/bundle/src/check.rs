@@ -1,10 +1,13 @@
 //! `pilotage package check`: would this be accepted, without a coordinator?
 
+use std::io::Read as _;
 use std::path::Path;
+
+use pilotage_shared::manifest::Kind;
 
 use crate::appspec::Note;
 use crate::build::{BuildError, Built};
-use crate::objects::Objects;
+use crate::objects::{ObjectError, Objects};
 
 /// What a package is, for people.
 #[derive(Debug)]
@@ -28,10 +31,8 @@ pub fn check(path: &Path, objects: &Objects, appspec: Option<&str>) -> Result<Re
     let mut warnings = built.appspec.warnings.clone();
     let scripts: Vec<_> = built.appspec.hooks.iter().flat_map(|(event, scripts)| scripts.iter().map(move |s| (event, s))).collect();
     for (event, script) in &scripts {
-        if built.manifest.get(&script.location).is_none() {
-            let hint = if script.location.contains([' ', ';', '&', '|']) { "; a location is a path, not a command line" } else { "" };
-            let text = format!("hooks: {event}: {:?} is not in the package{hint}", script.location);
-            warnings.push(Note { line: script.line, text });
+        if let Some(why) = script_warning(&built, objects, &script.location)? {
+            warnings.push(Note { line: script.line, text: format!("hooks: {event}: {:?} {why}", script.location) });
         }
     }
     for rule in built.appspec.files.iter().filter(|r| !r.source.is_empty()) {
@@ -41,4 +42,35 @@ pub fn check(path: &Path, objects: &Objects, appspec: Option<&str>) -> Result<Re
     }
     warnings.sort_by_key(|n| n.line);
     Ok(Report { scripts: scripts.len(), built, warnings })
+}
+
+/// Why this script would not run, if we can see it.
+fn script_warning(built: &Built, objects: &Objects, location: &str) -> Result<Option<String>, BuildError> {
+    let digest = match built.manifest.get(location).map(|entry| &entry.kind) {
+        Some(Kind::File { digest }) => digest,
+        Some(Kind::Directory) => return Ok(Some("is a folder, not a script".into())),
+        // Where it leads is seen when it is run.
+        Some(Kind::Link { .. }) => return Ok(None),
+        None => return Ok(Some(format!("is not in the package{}", missing_hint(built, location)))),
+    };
+    let mut first = Vec::new();
+    objects.read(digest)?.take(FIRST_LINE).read_to_end(&mut first).map_err(|e| BuildError::Object(ObjectError::Source(e)))?;
+    let line = first.split(|b| *b == b'\n').next().unwrap_or_default();
+    let crlf = line.starts_with(b"#!") && line.ends_with(b"\r");
+    Ok(crlf.then(|| "has Windows line ends: its interpreter will not be found".to_owned()))
+}
+
+/// Bytes in which the first line of a script ends, as the kernel sees it.
+const FIRST_LINE: u64 = 256;
+
+fn missing_hint(built: &Built, location: &str) -> String {
+    if location.contains([' ', ';', '&', '|', '>']) {
+        return "; a location is a path, not a command line".into();
+    }
+    let path = format!("/{location}");
+    let below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    match built.appspec.files.iter().find(|rule| below(&rule.destination)) {
+        Some(rule) => format!("; a location is a path in the package, not where {:?} installs it", rule.destination),
+        None => String::new(),
+    }
 }

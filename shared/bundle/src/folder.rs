@@ -1,7 +1,7 @@
 //! A folder as a package. It belongs to whoever builds; still, links are data, and devices and the like are refused.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use pilotage_shared::limits::UNPACKED_MAX;
@@ -37,11 +37,29 @@ fn walk(folder: &Path, below: &str, builder: &mut Builder) -> Result<(), BuildEr
             builder.directory(&inner, metadata.mode())?;
             walk(&path, &inner, builder)?;
         } else if kind.is_file() {
-            let file = File::open(&path).map_err(read(&path))?;
-            builder.file(&inner, metadata.mode(), metadata.mtime().max(0) as u64, file)?;
+            file(&path, &inner, builder)?;
         } else {
-            return Err(BuildError::Hostile { entry: inner, why: "it is neither a file, a folder nor a link".into() });
+            return Err(neither(inner));
         }
     }
     Ok(())
+}
+
+fn neither(entry: String) -> BuildError {
+    BuildError::Hostile { entry, why: "it is neither a file, a folder nor a link".into() }
+}
+
+/// Judged by what was opened: what the name holds may have changed since it was listed.
+fn file(path: &Path, inner: &str, builder: &mut Builder) -> Result<(), BuildError> {
+    let read = |source| BuildError::Read { path: path.to_owned(), source };
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags).open(path).map_err(read)?;
+    let metadata = file.metadata().map_err(read)?;
+    if !metadata.is_file() {
+        return Err(neither(inner.to_owned()));
+    }
+    match builder.file(inner, metadata.mode(), metadata.mtime().max(0) as u64, file) {
+        Err(BuildError::Content { source, .. }) => Err(read(source)),
+        other => other,
+    }
 }

@@ -30,6 +30,12 @@ pub enum ObjectError {
     /// What was to be stored could not be read.
     #[error("failed to read the content")]
     Source(#[source] io::Error),
+    /// More than was allowed; nothing of it was kept.
+    #[error("the content has more than {limit} bytes")]
+    TooLong {
+        /// Allowed.
+        limit: u64,
+    },
     /// The content is not what its name says.
     #[error("object {wanted} has other content: {found}")]
     Mismatch {
@@ -71,8 +77,13 @@ impl Objects {
 
     /// Stores a content; gives its name and its size.
     pub fn put(&self, content: impl Read) -> Result<(Digest, u64), ObjectError> {
+        self.put_at_most(content, u64::MAX)
+    }
+
+    /// As [`put`](Self::put); a content of more than `limit` bytes is refused and gets no name.
+    pub fn put_at_most(&self, content: impl Read, limit: u64) -> Result<(Digest, u64), ObjectError> {
         let temporary = self.temporary();
-        let result = self.write(&temporary, content);
+        let result = self.write(&temporary, content, limit);
         if result.is_err() {
             let _ = fs::remove_file(&temporary); // swept at the next open as well
         }
@@ -81,7 +92,7 @@ impl Objects {
         Ok((digest, size))
     }
 
-    fn write(&self, temporary: &Path, mut content: impl Read) -> Result<(Digest, u64), ObjectError> {
+    fn write(&self, temporary: &Path, mut content: impl Read, limit: u64) -> Result<(Digest, u64), ObjectError> {
         let file = File::create_new(temporary).map_err(io("create", temporary))?;
         let mut encoder = zstd::Encoder::new(file, LEVEL).map_err(io("compress into", temporary))?;
         let (mut hasher, mut size, mut buffer) = (Hasher::default(), 0u64, vec![0; 128 << 10]);
@@ -94,6 +105,9 @@ impl Objects {
             };
             hasher.update(&buffer[..n]);
             size += n as u64;
+            if size > limit {
+                return Err(ObjectError::TooLong { limit });
+            }
             encoder.write_all(&buffer[..n]).map_err(io("write", temporary))?;
         }
         let file = encoder.finish().map_err(io("write", temporary))?;
@@ -101,31 +115,19 @@ impl Objects {
         Ok((hasher.finish(), size))
     }
 
-    /// Stores compressed bytes as they were sent, after what they hold was found to be `wanted` of `size` bytes.
+    /// Stores compressed bytes as they were sent, after what they hold was found to be `wanted` of `size` bytes. Never takes
+    /// more of them than [`compressed_max`] of that size.
     pub fn import_raw(&self, wanted: &Digest, size: u64, compressed: impl Read) -> Result<(), ObjectError> {
         let temporary = self.temporary();
-        let result = self.check_raw(wanted, size, compressed, &temporary);
+        let result = File::create_new(&temporary).map_err(io("create", &temporary)).and_then(|file| {
+            check_raw(wanted, size, compressed, &temporary, &file)?;
+            file.sync_data().map_err(io("sync", &temporary))
+        });
         if result.is_err() {
             let _ = fs::remove_file(&temporary); // swept at the next open as well
         }
         result?;
         self.name(&temporary, wanted)
-    }
-
-    fn check_raw(&self, wanted: &Digest, size: u64, compressed: impl Read, temporary: &Path) -> Result<(), ObjectError> {
-        let file = File::create_new(temporary).map_err(io("create", temporary))?;
-        let tee = Tee { from: compressed, to: &file };
-        let mut content = decoder(tee).map_err(ObjectError::Source)?;
-        let (found, read) = hash(&mut content, size)?;
-        if read != size || found != *wanted {
-            return Err(ObjectError::Mismatch { wanted: *wanted, found: format!("{found}, {read} bytes or more") });
-        }
-        // What stands behind the frame would be kept and never read: refuse it.
-        let mut tee = content.finish();
-        if io::copy(&mut tee, &mut io::sink()).map_err(ObjectError::Source)? > 0 {
-            return Err(ObjectError::Mismatch { wanted: *wanted, found: "bytes behind its end".into() });
-        }
-        file.sync_data().map_err(io("sync", temporary))
     }
 
     /// The content, decompressed; the reader fails when it is not what its name says.
@@ -193,6 +195,40 @@ fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ObjectError
     move |source| ObjectError::Io { doing, path, source }
 }
 
+/// The most bytes that a content of that size may have compressed: zstd's own bound and room for small blocks. More is not
+/// compression but a way to fill a disk (empty blocks, skippable frames).
+pub fn compressed_max(size: u64) -> u64 {
+    size.saturating_add(size / 64).saturating_add(64 << 10)
+}
+
+/// Copies compressed bytes to `to` while it looks whether they hold `wanted`, of `size` bytes, and nothing behind it.
+fn check_raw(wanted: &Digest, size: u64, compressed: impl Read, path: &Path, to: impl Write) -> Result<(), ObjectError> {
+    let mut tee = Tee { from: compressed.take(compressed_max(size).saturating_add(1)), to, failed: None };
+    let mut count = Count { from: &mut tee, read: 0 };
+    let result = holds(wanted, size, &mut count);
+    let taken = count.read;
+    if let Some(source) = tee.failed {
+        return Err(io("write", path)(source));
+    }
+    if taken > compressed_max(size) {
+        return Err(ObjectError::TooLong { limit: compressed_max(size) });
+    }
+    result
+}
+
+fn holds(wanted: &Digest, size: u64, compressed: impl Read) -> Result<(), ObjectError> {
+    let mut content = decoder(compressed).map_err(ObjectError::Source)?;
+    let (found, read) = hash(&mut content, size)?;
+    if read != size || found != *wanted {
+        return Err(ObjectError::Mismatch { wanted: *wanted, found: format!("{found}, {read} bytes or more") });
+    }
+    // What stands behind the frame would be kept and never read: refuse it.
+    if io::copy(&mut content.finish(), &mut io::sink()).map_err(ObjectError::Source)? > 0 {
+        return Err(ObjectError::Mismatch { wanted: *wanted, found: "bytes behind its end".into() });
+    }
+    Ok(())
+}
+
 fn decoder<R: Read>(from: R) -> io::Result<zstd::Decoder<'static, io::BufReader<R>>> {
     let mut decoder = zstd::Decoder::new(from)?.single_frame();
     decoder.window_log_max(ZSTD_WINDOW_LOG)?;
@@ -216,16 +252,34 @@ fn hash(content: &mut impl Read, limit: u64) -> Result<(Digest, u64), ObjectErro
     }
 }
 
-/// Writes down what is read.
-struct Tee<'a, R> {
+/// Writes down what is read. A failure to write is kept apart: it is ours, not the sender's.
+struct Tee<R, W> {
     from: R,
-    to: &'a File,
+    to: W,
+    failed: Option<io::Error>,
 }
 
-impl<R: Read> Read for Tee<'_, R> {
+impl<R: Read, W: Write> Read for Tee<R, W> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.from.read(buffer)?;
-        self.to.write_all(&buffer[..n])?;
+        if let Err(error) = self.to.write_all(&buffer[..n]) {
+            self.failed = Some(error);
+            return Err(io::Error::other("it cannot be written down"));
+        }
+        Ok(n)
+    }
+}
+
+/// Counts what is read.
+struct Count<R> {
+    from: R,
+    read: u64,
+}
+
+impl<R: Read> Read for Count<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buffer)?;
+        self.read += n as u64;
         Ok(n)
     }
 }
@@ -296,6 +350,36 @@ mod tests {
             assert!(to.import_raw(&name, size, raw).is_err());
             assert_eq!(to.list().unwrap(), []);
         }
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_written_is_not_the_senders_fault() {
+        let (_dir, from) = store();
+        let (digest, size) = from.put(&vec![7u8; 300_000][..]).unwrap();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let error = check_raw(&digest, size, from.open_raw(&digest).unwrap().0, Path::new("x"), &full).unwrap_err();
+        assert!(matches!(error, ObjectError::Io { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_stream_longer_than_its_content_can_need_is_refused() {
+        let (_dir, objects) = store();
+        // A frame of a million empty blocks: valid, and without content.
+        let mut raw = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58];
+        raw.extend([0, 0, 0].repeat(1_000_000));
+        raw.extend([1, 0, 0]);
+        let error = objects.import_raw(&Digest::of(b""), 0, &raw[..]).unwrap_err();
+        assert!(matches!(error, ObjectError::TooLong { .. }), "{error}");
+        assert_eq!(objects.list().unwrap(), []);
+    }
+
+    #[test]
+    fn a_content_that_is_too_long_touches_no_other_object() {
+        let (_dir, objects) = store();
+        let (digest, _) = objects.put(&b"12345"[..]).unwrap();
+        assert!(matches!(objects.put_at_most(&b"12345"[..], 4), Err(ObjectError::TooLong { limit: 4 })));
+        assert!(objects.has(&digest));
+        assert_eq!(objects.put_at_most(&b"12345"[..], 5).unwrap(), (digest, 5));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Many objects in one stream: `digest (32 bytes) · compressed length (u64, big endian) · compressed bytes`, again and again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 
 use pilotage_shared::digest::Digest;
 
-use crate::objects::{ObjectError, Objects};
+use crate::objects::{ObjectError, Objects, compressed_max};
 
 /// Bytes in front of each object.
 pub const HEADER: usize = 40;
@@ -13,11 +13,11 @@ pub const HEADER: usize = 40;
 /// Why a pack could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    /// It ends in the middle, or the connection broke.
-    #[error("failed to read the stream of objects")]
+    /// It ends in the middle, or the connection broke, on either side.
+    #[error("failed to transfer the stream of objects")]
     Read(#[source] io::Error),
-    /// An object that nobody asked for.
-    #[error("the stream has object {0}, which was not asked for")]
+    /// An object that nobody asked for, or one that has come before.
+    #[error("the stream has object {0}, which was not asked for, or twice")]
     Unasked(Digest),
     /// Wrong content, or the store.
     #[error(transparent)]
@@ -37,25 +37,31 @@ pub fn write(objects: &Objects, digests: impl IntoIterator<Item = Digest>, mut t
     for digest in digests {
         let (mut file, length) = objects.open_raw(&digest)?;
         to.write_all(&header(&digest, length)).map_err(PackError::Read)?;
-        io::copy(&mut file, &mut to).map_err(PackError::Read)?;
+        let sent = io::copy(&mut (&mut file).take(length), &mut to).map_err(PackError::Read)?;
+        if sent != length {
+            return Err(PackError::Read(io::ErrorKind::UnexpectedEof.into()));
+        }
     }
     Ok(())
 }
 
 /// Takes objects into a store; `wanted` has the sizes that their manifest states. Gives how many were taken.
 pub fn read(objects: &Objects, wanted: &BTreeMap<Digest, u64>, mut from: impl Read) -> Result<u64, PackError> {
-    let mut count = 0;
+    let mut taken = BTreeSet::new();
     loop {
         let mut head = [0; HEADER];
         if !fill(&mut from, &mut head).map_err(PackError::Read)? {
-            return Ok(count);
+            return Ok(taken.len() as u64);
         }
         let (name, length) = head.split_at(32);
         let digest = Digest(name.try_into().unwrap_or_default());
         let length = u64::from_be_bytes(length.try_into().unwrap_or_default());
-        let size = *wanted.get(&digest).ok_or(PackError::Unasked(digest))?;
+        let size = *wanted.get(&digest).filter(|_| taken.insert(digest)).ok_or(PackError::Unasked(digest))?;
+        let max = compressed_max(size);
+        if length > max {
+            return Err(PackError::Object(ObjectError::TooLong { limit: max }));
+        }
         objects.import_raw(&digest, size, (&mut from).take(length))?;
-        count += 1;
     }
 }
 
@@ -90,5 +96,10 @@ mod tests {
         assert!(matches!(read(&to, &wanted, &stream[..stream.len() - 1]), Err(PackError::Object(_) | PackError::Read(_))));
         assert!(matches!(read(&to, &wanted, &stream[..20]), Err(PackError::Read(_))));
         assert!(matches!(read(&to, &BTreeMap::new(), &stream[..]), Err(PackError::Unasked(_))));
+        let twice = [&stream[..], &stream[..]].concat();
+        assert!(matches!(read(&to, &wanted, &twice[..]), Err(PackError::Unasked(_))));
+        let (first, size) = wanted.first_key_value().unwrap();
+        let long = header(first, compressed_max(*size) + 1);
+        assert!(matches!(read(&to, &wanted, &long[..]), Err(PackError::Object(ObjectError::TooLong { .. }))));
     }
 }

@@ -3,11 +3,13 @@
 //! In a release every inode belongs to root (to us, when we are not root); folders have 0755, files the manifest's mode & 0755;
 //! owners, setuid bits and times are data for the copies that `files:` makes. Links are written last.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::dir::Type;
+use nix::unistd::{Gid, Uid};
 use pilotage_shared::manifest::{Entry, Kind, Manifest};
 
 use crate::beneath::Root;
@@ -39,37 +41,46 @@ pub fn unpack(manifest: &Manifest, objects: &Objects, folder: &Path) -> Result<(
         let path = path.to_owned();
         move |source| UnpackError::Io { doing, path, source }
     };
-    fs::create_dir(folder).map_err(failed("make", folder))?;
-    let result = fill(manifest, objects, folder);
+    let (parent, name) = place(folder).ok_or_else(|| failed("make", folder)(io::ErrorKind::InvalidInput.into()))?;
+    let parent = Root::open(parent).map_err(failed("open the folder of", folder))?;
+    parent.make_folder(name, 0o700).map_err(failed("make", folder))?;
+    let result = parent.below(name).map_err(failed("open", folder)).and_then(|root| fill(manifest, objects, &root, folder));
     if result.is_err() {
         let _ = fs::remove_dir_all(folder); // a half-made release is never named; the next attempt clears it as well
     }
     result
 }
 
-fn fill(manifest: &Manifest, objects: &Objects, folder: &Path) -> Result<(), UnpackError> {
+/// The folder around it and its last name.
+fn place(folder: &Path) -> Option<(&Path, &str)> {
+    let parent = folder.parent()?;
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    Some((parent, folder.file_name()?.to_str()?))
+}
+
+/// All beneath `root`, by descriptor; `folder` is its path, for messages. The root gets its mode last, when all is there.
+fn fill(manifest: &Manifest, objects: &Objects, root: &Root, folder: &Path) -> Result<(), UnpackError> {
     let failed = |doing, path: &str| {
         let path = folder.join(path);
         move |source| UnpackError::Io { doing, path, source }
     };
-    fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(failed("set the mode of", ""))?;
-    let root = Root::open(folder).map_err(failed("open", ""))?;
     for entry in &manifest.entries {
+        let path = entry.path.as_str();
         match &entry.kind {
             Kind::Directory => {
-                root.make_folder(&entry.path, 0o755).map_err(failed("make", &entry.path))?;
-                let made = fs::File::from(root.folder(&entry.path).map_err(failed("open", &entry.path))?);
-                made.set_permissions(Permissions::from_mode(0o755)).map_err(failed("set the mode of", &entry.path))?;
+                root.make_folder(path, 0o755).map_err(failed("make", path))?;
+                let made = File::from(root.folder(path).map_err(failed("open", path))?);
+                settle(&made, 0o755).map_err(failed("set owner and mode of", path))?;
             }
             Kind::File { digest } => {
-                let mut file = root.create_file(&entry.path).map_err(failed("create", &entry.path))?;
+                let mut file = root.create_file(path).map_err(failed("create", path))?;
                 let mut content = objects.read(digest)?.take(entry.size.saturating_add(1));
-                let written = io::copy(&mut content, &mut file).map_err(failed("write", &entry.path))?;
+                let written = io::copy(&mut content, &mut file).map_err(failed("write", path))?;
                 if written != entry.size {
                     let wrong = io::Error::new(io::ErrorKind::InvalidData, "its content has another size than the manifest says");
-                    return Err(failed("write", &entry.path)(wrong));
+                    return Err(failed("write", path)(wrong));
                 }
-                file.set_permissions(Permissions::from_mode(release_mode(entry))).map_err(failed("set the mode of", &entry.path))?;
+                settle(&file, release_mode(entry)).map_err(failed("set owner and mode of", path))?;
             }
             Kind::Link { .. } => {}
         }
@@ -77,9 +88,22 @@ fn fill(manifest: &Manifest, objects: &Objects, folder: &Path) -> Result<(), Unp
     for entry in &manifest.entries {
         if let Kind::Link { target } = &entry.kind {
             root.make_link(&entry.path, target).map_err(failed("link", &entry.path))?;
+            if Uid::effective().is_root() {
+                root.give(&entry.path, Uid::from_raw(0), Gid::from_raw(0)).map_err(failed("set the owner of", &entry.path))?;
+            }
         }
     }
+    let own = File::from(root.folder("").map_err(failed("open", ""))?);
+    settle(&own, 0o755).map_err(failed("set owner and mode of", ""))?;
     root.sync_all().map_err(failed("sync", ""))
+}
+
+/// Root's, whatever the folder around it hands down (a set-group-id bit), and of exactly this mode, whatever the umask.
+fn settle(made: &File, mode: u32) -> io::Result<()> {
+    if Uid::effective().is_root() {
+        nix::unistd::fchown(made, Some(Uid::from_raw(0)), Some(Gid::from_raw(0)))?;
+    }
+    made.set_permissions(Permissions::from_mode(mode))
 }
 
 /// The mode of a file in a release.
@@ -109,7 +133,7 @@ pub fn verify(manifest: &Manifest, folder: &Path) -> Result<Vec<Difference>, Unp
             found.push(Difference { path: entry.path.clone(), what });
         }
     }
-    extra(folder, "", manifest, &mut found).map_err(failed(""))?;
+    extra(&root, "", manifest, &mut found).map_err(failed(""))?;
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
@@ -141,16 +165,25 @@ fn differs(root: &Root, entry: &Entry) -> io::Result<Option<&'static str>> {
     })
 }
 
-fn extra(folder: &Path, below: &str, manifest: &Manifest, found: &mut Vec<Difference>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
-        match manifest.get(&path) {
+fn extra(root: &Root, below: &str, manifest: &Manifest, found: &mut Vec<Difference>) -> io::Result<()> {
+    for (name, kind) in root.list(below)? {
+        // No path of a manifest has a replacement character in place of a byte that is not UTF-8.
+        let known = name.to_str();
+        let name = name.to_string_lossy();
+        let path = if below.is_empty() { name.into_owned() } else { format!("{below}/{name}") };
+        match manifest.get(&path).filter(|_| known.is_some()) {
             None => found.push(Difference { path, what: "it is not of the package" }),
-            Some(Entry { kind: Kind::Directory, .. }) if entry.file_type()?.is_dir() => extra(&entry.path(), &path, manifest, found)?,
+            Some(Entry { kind: Kind::Directory, .. }) if is_folder(root, &path, kind)? => extra(root, &path, manifest, found)?,
             Some(_) => {}
         }
     }
     Ok(())
+}
+
+/// Not every file system says the type in its listing.
+fn is_folder(root: &Root, path: &str, listed: Option<Type>) -> io::Result<bool> {
+    match listed {
+        Some(kind) => Ok(kind == Type::Directory),
+        None => Ok(root.stat(path)?.st_mode & 0o170_000 == 0o040_000),
+    }
 }

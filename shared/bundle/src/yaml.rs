@@ -7,6 +7,8 @@ use granit_parser::{Event, Parser, ScalarStyle};
 
 /// Nodes of one document, aliases expanded: more is an attack.
 const NODES_MAX: usize = 100_000;
+/// Bytes of all texts, aliases expanded; an AppSpec itself has at most 1 MiB.
+const BYTES_MAX: usize = 4 << 20;
 /// Collections within collections.
 const DEPTH_MAX: usize = 32;
 
@@ -66,7 +68,7 @@ impl Node {
 
 /// The first document; none when the text has no node.
 pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
-    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0, line: 1 };
+    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: BTreeMap::new(), size: Size::default(), line: 1 };
     loop {
         match reader.event()? {
             None | Some(Event::StreamEnd | Event::DocumentEnd) => return Ok(None),
@@ -85,10 +87,17 @@ pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
     }
 }
 
+/// What nodes take in memory: an alias costs as much as what it stands for.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
+}
+
 struct Reader<'a> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
-    anchors: BTreeMap<usize, (Node, usize)>,
-    nodes: usize,
+    anchors: BTreeMap<usize, (Node, Size)>,
+    size: Size,
     line: usize,
 }
 
@@ -118,17 +127,18 @@ impl<'a> Reader<'a> {
         YamlError { line: self.line, why: why.to_owned() }
     }
 
-    fn count(&mut self, nodes: usize) -> Result<(), YamlError> {
-        self.nodes += nodes;
-        if self.nodes > NODES_MAX { Err(self.fail("the document has too many parts")) } else { Ok(()) }
+    fn count(&mut self, more: Size) -> Result<(), YamlError> {
+        self.size = Size { nodes: self.size.nodes + more.nodes, bytes: self.size.bytes + more.bytes };
+        if self.size.nodes > NODES_MAX || self.size.bytes > BYTES_MAX { Err(self.fail("the document has too many parts")) } else { Ok(()) }
     }
 
     fn node(&mut self, event: Event<'a>, depth: usize) -> Result<Node, YamlError> {
         if depth > DEPTH_MAX {
             return Err(self.fail("the document is nested too deeply"));
         }
-        self.count(1)?;
-        let (line, before) = (self.line, self.nodes);
+        let (line, before) = (self.line, self.size);
+        let bytes = if let Event::Scalar(text, ..) = &event { text.len() } else { 0 };
+        self.count(Size { nodes: 1, bytes })?;
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, _) => {
                 (anchor, Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain })
@@ -158,15 +168,19 @@ impl<'a> Reader<'a> {
                 (anchor, Value::Map(pairs))
             }
             Event::Alias(id) => {
-                let Some((node, size)) = self.anchors.get(&id).cloned() else { return Err(self.fail("an alias stands before its anchor")) };
+                let Some(size) = self.anchors.get(&id).map(|(_, size)| *size) else { return Err(self.fail("an alias stands before its anchor")) };
                 self.count(size)?;
-                return Ok(Node { line, ..node });
+                let (node, _) = &self.anchors[&id];
+                return Ok(Node { line, value: node.value.clone() });
             }
             _ => return Err(self.fail("this is not expected here")),
         };
         let node = Node { line, value };
         if anchor > 0 {
-            self.anchors.insert(anchor, (node.clone(), self.nodes - before + 1));
+            let size = Size { nodes: self.size.nodes - before.nodes, bytes: self.size.bytes - before.bytes };
+            // What is kept for aliases is kept beside the tree.
+            self.count(size)?;
+            self.anchors.insert(anchor, (node.clone(), size));
         }
         Ok(node)
     }

@@ -72,19 +72,31 @@ fn appspec_texts_are_accepted_and_rejected_as_recorded() {
     }
 }
 
+/// The mode that an AppSpec's entry has, when it is accepted; `mode` as it stands in the document.
+fn mode(mode: &str) -> Option<u32> {
+    let text = format!("version: 0.0\nos: linux\npermissions:\n  - object: /\n    mode: {mode}\n");
+    appspec::parse(text.as_bytes()).ok().map(|spec| spec.permissions[0].mode.unwrap())
+}
+
 #[test]
-fn access_control_entries_and_ranges_are_read_as_recorded() {
+fn access_control_entries_ranges_and_modes_are_read_as_recorded() {
     let cases = cases(include_str!("../../../tests/conformance/permissions.json"));
     assert_eq!(cases.len(), 102);
-    let mut counted = 0;
+    let (mut counted, mut globs) = (0, 0);
     for case in &cases {
         let text = case["in"].as_str().unwrap_or_default();
+        let out = case.get("out").cloned();
         match case["kind"].as_str().unwrap() {
-            "ace" => assert_eq!(canonical_acl(text).ok().map(Value::String), case.get("out").cloned(), "{case}"),
-            "range" => assert_eq!(canonical_range(text).ok().map(Value::String), case.get("out").cloned(), "{case}"),
-            _ => continue,
+            "ace" => assert_eq!(canonical_acl(text).ok().map(Value::String), out, "{case}"),
+            "range" => assert_eq!(canonical_range(text).ok().map(Value::String), out, "{case}"),
+            // JSON's numbers and strings are YAML's: an unquoted number, a quoted text.
+            "mode" => assert_eq!(mode(&case["in"].to_string()), out.map(|o| u32::from_str_radix(o.as_str().unwrap(), 8).unwrap()), "{case}"),
+            // Which objects a pattern means is asked where it is applied: by the deployer.
+            "glob" => globs += 1,
+            other => panic!("{other}"),
         }
         counted += 1;
     }
-    assert!(counted >= 40, "{counted}");
+    assert_eq!((counted, globs), (102, 21));
+    assert_eq!((mode("0644"), mode("0755"), mode("'0644'")), (Some(0o644), Some(0o755), Some(0o644)), "unquoted modes are octal text (E10)");
 }

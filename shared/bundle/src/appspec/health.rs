@@ -5,7 +5,7 @@ use pilotage_shared::text::Text;
 use pilotage_shared::time::Millis;
 
 use super::Note;
-use super::parse::{Fields, suggestion};
+use super::fields::{Fields, suggestion};
 use crate::yaml::Node;
 
 /// The health check that a package declares.
@@ -19,8 +19,8 @@ pub fn read(node: &Node) -> Result<HealthSpec, Note> {
         return Ok(HealthCheck::of(http(node, url)?));
     }
     let fields = Fields::of(node, "x-pilotage: health")?;
-    if let Some((key, value)) = fields.unknown(KEYS).next() {
-        return fail(value.line, format!("x-pilotage: health: {key:?} is not known{}", suggestion(key, KEYS)));
+    if let Some((key, field)) = fields.unknown(KEYS).next() {
+        return fail(field.line, format!("x-pilotage: health: {key:?} is not known{}", suggestion(key, KEYS)));
     }
     let texts = ["http", "tcp", "unit", "command"].map(|key| fields.get(key).and_then(|n| Some((n, n.text()?))));
     let probe = match texts {

@@ -1,11 +1,11 @@
 //! From text to a checked [`AppSpec`]: version, os, hooks, files, permissions, in this order; the first error wins.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pilotage_shared::limits::APPSPEC_MAX;
 use pilotage_shared::run::Event;
 
+use super::fields::{Fields, suggestion};
 use super::{AppSpec, FileExists, FileRule, Note, Script, health, permission};
 use crate::yaml::{self, Node, Value};
 
@@ -32,12 +32,7 @@ pub fn parse(bytes: &[u8]) -> Result<AppSpec, Note> {
     };
     let mut spec = AppSpec::default();
     let fields = Fields::of(&root, "the AppSpec")?;
-    for (key, value) in fields.unknown(TOP) {
-        spec.warnings.push(Note { line: value.line, text: format!("{key:?} is not known and ignored{}", suggestion(key, TOP)) });
-    }
-    for (key, line) in fields.twice() {
-        spec.warnings.push(Note { line, text: format!("{key:?} stands twice; the last one wins, the first is lost") });
-    }
+    fields.warn("", TOP, &mut spec.warnings);
     version(&root, &fields)?;
     os(&root, &fields)?;
     hooks(&fields, &mut spec)?;
@@ -46,7 +41,7 @@ pub fn parse(bytes: &[u8]) -> Result<AppSpec, Note> {
         let permission = permission::read(entry, &mut spec.warnings)?;
         spec.permissions.push(permission);
     }
-    spec.file_exists_behavior = match fields.get("file_exists_behavior").filter(|n| !n.is_null()) {
+    spec.file_exists_behavior = match fields.some("file_exists_behavior") {
         None => None,
         Some(node) => match node.text().unwrap_or_default() {
             "DISALLOW" => Some(FileExists::Disallow),
@@ -55,13 +50,14 @@ pub fn parse(bytes: &[u8]) -> Result<AppSpec, Note> {
             other => return fail(node.line, format!("file_exists_behavior: {other:?} must be DISALLOW, OVERWRITE or RETAIN, in capitals")),
         },
     };
-    if let Some(ours) = fields.get("x-pilotage").filter(|n| !n.is_null()) {
+    if let Some(ours) = fields.some("x-pilotage") {
         let fields = Fields::of(ours, "x-pilotage")?;
-        if let Some((key, value)) = fields.unknown(OURS).next() {
-            return fail(value.line, format!("x-pilotage: {key:?} is not known{}", suggestion(key, OURS)));
+        if let Some((key, field)) = fields.unknown(OURS).next() {
+            return fail(field.line, format!("x-pilotage: {key:?} is not known{}", suggestion(key, OURS)));
         }
-        spec.health = fields.get("health").filter(|n| !n.is_null()).map(health::read).transpose()?;
+        spec.health = fields.some("health").map(health::read).transpose()?;
     }
+    spec.warnings.sort_by_key(|note| note.line);
     Ok(spec)
 }
 
@@ -82,19 +78,18 @@ fn os(root: &Node, fields: &Fields) -> Result<(), Note> {
 }
 
 fn hooks(fields: &Fields, spec: &mut AppSpec) -> Result<(), Note> {
-    let Some(node) = fields.get("hooks").filter(|n| !n.is_null()) else { return Ok(()) };
+    let Some(node) = fields.some("hooks") else { return Ok(()) };
     if matches!(&node.value, Value::List(items) if items.is_empty()) {
         return Ok(());
     }
     let events = Fields::of(node, "hooks")?;
-    for (name, line) in events.twice() {
-        spec.warnings.push(Note { line, text: format!("hooks: {name:?} stands twice; the last one wins, the scripts of the first are lost") });
-    }
-    for (name, node) in events.all() {
+    events.warn_twice("hooks: ", " with its scripts", &mut spec.warnings);
+    for (name, field) in events.all() {
+        let node = field.node;
         if Event::named(name).is_none() {
             let names = Event::ALL.map(Event::as_str);
             let hint = suggestion(name, &names);
-            spec.warnings.push(Note { line: node.line, text: format!("hooks: {name:?} is no lifecycle event, its scripts never run{hint}") });
+            spec.warnings.push(Note { line: field.line, text: format!("hooks: {name:?} is no lifecycle event, its scripts never run{hint}") });
         }
         let scripts = match &node.value {
             Value::Scalar { .. } if node.is_null() => continue,
@@ -113,18 +108,20 @@ fn script(event: &str, node: &Node, warnings: &mut Vec<Note>) -> Result<Script, 
         return fail(node.line, format!("hooks: {event}: write `- location: {text}`; a bare text is no script"));
     }
     let fields = Fields::of(node, &format!("hooks: a script of {event}"))?;
-    for (key, value) in fields.unknown(SCRIPT) {
-        warnings.push(Note { line: value.line, text: format!("hooks: {event}: {key:?} is not known and ignored{}", suggestion(key, SCRIPT)) });
-    }
-    let location = fields.get("location").and_then(Node::text).map(str::trim).filter(|t| !t.is_empty());
+    fields.warn(&format!("hooks: {event}: "), SCRIPT, warnings);
+    let location = fields.text("location").map(str::trim).filter(|t| !t.is_empty());
     let Some(location) = location else { return fail(node.line, format!("hooks: {event}: a script has no `location`")) };
-    let location = inside(location).ok_or_else(|| Note { line: node.line, text: format!("hooks: {event}: {location:?} leads out of the bundle") })?;
-    let timeout = match fields.get("timeout").filter(|n| !n.is_null()) {
+    let location = match inside(location) {
+        Some(path) if !path.is_empty() => path,
+        Some(_) => return fail(node.line, format!("hooks: {event}: location {location:?} is the bundle itself, not a script in it")),
+        None => return fail(node.line, format!("hooks: {event}: {location:?} leads out of the bundle")),
+    };
+    let timeout = match fields.some("timeout") {
         None => TIMEOUT,
         Some(node) => seconds(event, node, warnings)?,
     };
-    let runas = fields.get("runas").and_then(Node::text).map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
-    let sudo = fields.get("sudo").and_then(Node::text).is_some_and(|t| matches!(t, "true" | "yes" | "on" | "True" | "TRUE"));
+    let runas = fields.text("runas").map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+    let sudo = fields.text("sudo").is_some_and(|t| matches!(t, "true" | "yes" | "on" | "True" | "TRUE"));
     Ok(Script { location, timeout, runas, sudo, line: node.line })
 }
 
@@ -147,10 +144,8 @@ fn seconds(event: &str, node: &Node, warnings: &mut Vec<Note>) -> Result<Duratio
 fn files(fields: &Fields, spec: &mut AppSpec) -> Result<(), Note> {
     for node in list(fields, "files")? {
         let entry = Fields::of(node, "an entry of files")?;
-        for (key, value) in entry.unknown(FILE) {
-            spec.warnings.push(Note { line: value.line, text: format!("files: {key:?} is not known and ignored{}", suggestion(key, FILE)) });
-        }
-        let text = |key: &str| match entry.get(key).and_then(Node::text) {
+        entry.warn("files: ", FILE, &mut spec.warnings);
+        let text = |key: &str| match entry.text(key) {
             Some(text) => Ok(text.to_owned()),
             None => fail(node.line, format!("files: an entry has no `{key}`")),
         };
@@ -159,8 +154,11 @@ fn files(fields: &Fields, spec: &mut AppSpec) -> Result<(), Note> {
         if destination.starts_with('~') {
             return fail(node.line, format!("files: destination {destination:?}: `~` is not known here, write the whole path"));
         }
-        let destination = inside(&destination).ok_or_else(|| Note { line: node.line, text: format!("files: destination {destination:?} has `..` in it") })?;
-        spec.files.push(FileRule { source: inner, destination: format!("/{destination}"), line: node.line });
+        let absolute = format!("/{}", names(&destination, true).unwrap_or_default().join("/"));
+        if destination.split('/').any(|name| name == "..") {
+            spec.warnings.push(Note { line: node.line, text: format!("files: destination {destination:?} is read as {absolute:?}") });
+        }
+        spec.files.push(FileRule { source: inner, destination: absolute, line: node.line });
     }
     Ok(())
 }
@@ -174,74 +172,29 @@ fn list<'a>(fields: &'a Fields, key: &str) -> Result<&'a [Node], Note> {
     }
 }
 
-/// The path without leading `/`, `./` and empty names; none when it has `..`.
+/// The path below the bundle's root, without leading `/`, `.`, `..` and empty names; none when it leads out.
 fn inside(path: &str) -> Option<String> {
-    let names: Vec<&str> = path.split('/').filter(|n| !matches!(*n, "" | ".")).collect();
-    if names.contains(&"..") { None } else { Some(names.join("/")) }
+    Some(names(path, false)?.join("/"))
 }
 
+/// The names that are left of a path when `.`, `..` and empty ones are taken away; a `..` too many is none, or stays at the root.
+fn names(path: &str, stay: bool) -> Option<Vec<&str>> {
+    let mut names = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => {
+                if names.pop().is_none() && !stay {
+                    return None;
+                }
+            }
+            name => names.push(name),
+        }
+    }
+    Some(names)
+}
+
+/// An error at a line.
 pub fn fail<T>(line: usize, text: String) -> Result<T, Note> {
     Err(Note { line, text })
-}
-
-/// A map's fields; the last of equal keys wins.
-pub struct Fields<'a> {
-    fields: BTreeMap<&'a str, &'a Node>,
-    order: Vec<&'a str>,
-    twice: Vec<(&'a str, usize)>,
-}
-
-impl<'a> Fields<'a> {
-    pub fn of(node: &'a Node, what: &str) -> Result<Self, Note> {
-        let Value::Map(pairs) = &node.value else {
-            return fail(node.line, format!("{what} must be a map (`key: value`), not {}", node.kind()));
-        };
-        let mut found = Fields { fields: BTreeMap::new(), order: Vec::new(), twice: Vec::new() };
-        for (key, value) in pairs {
-            let Value::Scalar { text, .. } = &key.value else { return fail(key.line, format!("{what}: a key must be a text")) };
-            if found.fields.insert(text, value).is_some() {
-                found.twice.push((text, key.line));
-            } else {
-                found.order.push(text);
-            }
-        }
-        Ok(found)
-    }
-    pub fn get(&self, key: &str) -> Option<&'a Node> {
-        self.fields.get(key).copied()
-    }
-    pub fn all(&self) -> impl Iterator<Item = (&'a str, &'a Node)> {
-        self.order.iter().map(|key| (*key, self.fields[key]))
-    }
-    pub fn unknown(&self, known: &[&str]) -> impl Iterator<Item = (&'a str, &'a Node)> {
-        self.all().filter(move |(key, _)| !known.contains(key))
-    }
-    pub fn twice(&self) -> impl Iterator<Item = (&'a str, usize)> {
-        self.twice.iter().copied()
-    }
-}
-
-/// ` (did you mean …?)` for the nearest known word, when one is near.
-pub fn suggestion(word: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|k| (distance(&word.to_lowercase().replace([' ', '-'], "_"), &k.to_lowercase()), k)).min();
-    match near {
-        Some((distance, known)) if distance <= 3 && distance < known.len() / 2 => format!(" (did you mean {known:?}?)"),
-        _ => String::new(),
-    }
-}
-
-/// Levenshtein.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(64).enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let next = (corner + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = row[j + 1];
-            row[j + 1] = next;
-        }
-    }
-    row[b.len()]
 }

@@ -2,7 +2,8 @@
 
 use super::acl::canonical_acl;
 use super::context::canonical_range;
-use super::parse::{Fields, fail, suggestion};
+use super::fields::Fields;
+use super::parse::fail;
 use super::{Context, Note, Permission};
 use crate::yaml::{Node, Value};
 
@@ -10,12 +11,14 @@ const KEYS: &[&str] = &["object", "pattern", "except", "owner", "group", "mode",
 
 pub fn read(node: &Node, warnings: &mut Vec<Note>) -> Result<Permission, Note> {
     let fields = Fields::of(node, "an entry of permissions")?;
-    for (key, value) in fields.unknown(KEYS) {
-        warnings.push(Note { line: value.line, text: format!("permissions: {key:?} is not known and ignored{}", suggestion(key, KEYS)) });
-    }
-    let object = fields.get("object").and_then(Node::text).map(str::trim).filter(|t| !t.is_empty());
+    fields.warn("permissions: ", KEYS, warnings);
+    let object = fields.text("object").map(str::trim).filter(|t| !t.is_empty());
     let Some(object) = object else { return fail(node.line, "permissions: an entry has no `object`".into()) };
-    let text = |key: &str| fields.get(key).and_then(Node::text).map(|t| t.trim().to_owned());
+    let text = |key: &str| fields.text(key).map(|t| t.trim().to_owned());
+    let name = |key: &str| match text(key) {
+        Some(name) if name.is_empty() => fail(node.line, format!("permissions: {key} is empty")),
+        name => Ok(name),
+    };
     let (files, directories) = kinds(&fields)?;
     Ok(Permission {
         object: object.to_owned(),
@@ -23,17 +26,17 @@ pub fn read(node: &Node, warnings: &mut Vec<Note>) -> Result<Permission, Note> {
         except: fields.get("except").map_or(Ok(Vec::new()), |n| texts(n, "except"))?,
         files,
         directories,
-        owner: text("owner"),
-        group: text("group"),
-        mode: fields.get("mode").filter(|n| !n.is_null()).map(|n| mode(n, warnings)).transpose()?,
-        acls: fields.get("acls").filter(|n| !n.is_null()).map(acls).transpose()?,
-        context: fields.get("context").filter(|n| !n.is_null()).map(context).transpose()?,
+        owner: name("owner")?,
+        group: name("group")?,
+        mode: fields.some("mode").map(|n| mode(n, warnings)).transpose()?,
+        acls: fields.some("acls").map(acls).transpose()?,
+        context: fields.some("context").map(|n| context(n, warnings)).transpose()?,
         line: node.line,
     })
 }
 
 fn kinds(fields: &Fields) -> Result<(bool, bool), Note> {
-    let Some(node) = fields.get("type").filter(|n| !n.is_null()) else { return Ok((true, true)) };
+    let Some(node) = fields.some("type") else { return Ok((true, true)) };
     let mut found = (false, false);
     for kind in texts(node, "type")? {
         match kind.as_str() {
@@ -61,13 +64,14 @@ fn texts(node: &Node, key: &str) -> Result<Vec<String>, Note> {
 /// Octal text as it stands: unquoted `0644` is what its author meant (the peer reads 420 there).
 fn mode(node: &Node, warnings: &mut Vec<Note>) -> Result<u32, Note> {
     let text = node.text().unwrap_or_default();
-    if text.len() > 4 || text.is_empty() || !text.bytes().all(|b| matches!(b, b'0'..=b'7')) {
+    if text.len() > 4 || !text.bytes().all(|b| matches!(b, b'0'..=b'7')) {
         return fail(node.line, format!("permissions: mode {text:?} must be at most four digits 0 to 7"));
     }
     if matches!(&node.value, Value::Scalar { plain: true, .. }) && text.starts_with('0') && !text.trim_start_matches('0').is_empty() {
         warnings.push(Note { line: node.line, text: format!("mode: {text} without quotes: CodeDeploy reads another number; here it is {text}") });
     }
-    u32::from_str_radix(text, 8).map_err(|e| Note { line: node.line, text: e.to_string() })
+    // At most four octal digits; none are padded to 000, as the peer does (E10).
+    Ok(text.bytes().fold(0, |mode, digit| mode * 8 + u32::from(digit - b'0')))
 }
 
 fn acls(node: &Node) -> Result<Vec<String>, Note> {
@@ -78,9 +82,10 @@ fn acls(node: &Node) -> Result<Vec<String>, Note> {
         .collect()
 }
 
-fn context(node: &Node) -> Result<Context, Note> {
+fn context(node: &Node, warnings: &mut Vec<Note>) -> Result<Context, Note> {
     let fields = Fields::of(node, "permissions: context")?;
-    let text = |key: &str| fields.get(key).and_then(Node::text).map(str::to_owned);
+    fields.warn("permissions: context: ", &["name", "user", "type", "range"], warnings);
+    let text = |key: &str| fields.text(key).map(str::to_owned);
     let Some(kind) = text("type") else { return fail(node.line, "permissions: context has no `type`".into()) };
     let wrong = |text| Note { line: node.line, text: format!("permissions: {text}") };
     let range = text("range").map(|t| canonical_range(&t)).transpose().map_err(wrong)?;
