@@ -8,11 +8,11 @@ pub mod course;
 pub mod grant;
 pub mod host;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use pilotage_shared::digest::Digest;
-use pilotage_shared::ids::{Generation, LedgerId};
+use pilotage_shared::ids::{DeploymentId, Generation, LedgerId};
 use pilotage_shared::name::{AppName, FleetName, HostName};
 use pilotage_shared::time::Time;
 
@@ -54,7 +54,7 @@ pub struct Promises {
     /// Permissions as they were derived.
     pub grants: Grants,
     /// Automatic rollbacks since a person's release of the package (promise 6).
-    pub rollbacks: BTreeMap<(FleetName, Digest), u32>,
+    pub rollbacks: BTreeMap<(FleetName, Digest), BTreeSet<DeploymentId>>,
     /// Generations that each ledger has begun, and the highest it has seen (promise 8).
     pub begun: BTreeMap<(HostName, LedgerId, AppName), (Generation, Generation)>,
     /// When an old copy of the store was restored last.

@@ -61,8 +61,8 @@ pub fn run(seed: u64, tail: usize) -> Report {
 pub fn run_with(seed: u64, tail: usize, sabotage: Option<Sabotage>) -> Report {
     let mut run = world::make(seed);
     run.sim.sabotage = sabotage;
-    if sabotage == Some(Sabotage::AnswerBeforeCommit) {
-        run.sim.luck.crash_before_commit = 10;
+    if sabotage.is_some() {
+        run.harden();
     }
     run.sim.trace = Trace::keeping(tail);
     run.open();

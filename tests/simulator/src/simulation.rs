@@ -6,7 +6,9 @@
 mod center;
 mod hosts;
 mod operate;
+mod spoil;
 pub mod telling;
+mod watcher;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -134,9 +134,9 @@ impl Promises {
     pub fn batch(&mut self, deployment: &DeploymentId, runs: &[(&HostName, &Intent)]) {
         let limits: Vec<u32> = runs
             .iter()
-            .filter_map(|(host, intent)| Some((self.grants.find(host, intent)?, self.grants.limit(host, intent)?)))
-            .filter(|(grant, _)| grant.deployment.as_ref() == Some(deployment) && self.restored.is_none_or(|at| grant.at > at))
-            .map(|(_, limit)| limit)
+            .filter_map(|(host, intent)| self.grants.find(host, intent))
+            .filter(|grant| grant.deployment.as_ref() == Some(deployment) && self.restored.is_none_or(|at| grant.at > at))
+            .filter_map(|grant| grant.limit)
             .collect();
         let Some(limit) = limits.iter().copied().max() else { return };
         self.must(limits.len() as u32 <= limit, "batch", || format!("{} are in change for {deployment}, at most {limit} may be", limits.len()));

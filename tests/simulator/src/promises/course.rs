@@ -58,8 +58,11 @@ impl Promises {
         let Some((fleet, deployment)) = both(world, id) else { return };
         let times = self.rollbacks.entry((id.fleet.clone(), deployment.release.package)).or_default();
         // A restart of the settled package is not held: it is the way back. Each one needs a person's request.
-        *times += u32::from(fleet.settled.is_none_or(|s| s.package != deployment.release.package));
-        let times = *times;
+        if fleet.settled.is_none_or(|s| s.package != deployment.release.package) {
+            times.insert(id.clone());
+        }
+        let times = times.len();
+        self.must(deployment.course == Course::Forward, "6 a rollback is never rolled back", || format!("{id} turns back again"));
         self.must(times <= 1, "6 rollback is bounded", || format!("{id} turns back; it is rollback {times} of this package"));
         let failed = members(world, fleet).filter(|m| has_failed(world, fleet, deployment, m)).count() as u32;
         let all = members(world, fleet).count() as u32;

@@ -52,7 +52,7 @@ pub struct Grant {
     pub at: Time,
     /// The host's scopes then.
     pub scopes: Vec<Scope>,
-    /// How many may be in change: only forward (promise 7).
+    /// How many may be in change: only forward (promise 7); the most since the capacity was free last.
     pub limit: Option<u32>,
     /// The fleet has a health check; without one a host is healthy when its last run succeeded.
     pub watched: bool,
@@ -66,13 +66,15 @@ pub struct Grant {
 #[derive(Clone, Debug, Default)]
 pub struct Grants {
     of: BTreeMap<(AppName, HostName), VecDeque<Grant>>,
+    /// The highest limit under which a host's capacity was lent since it was returned last: who is in change when people
+    /// lower the limit stays so, also under a replaced loan (R31, PROTOCOL §7 f).
+    carried: BTreeMap<(AppName, HostName), u32>,
 }
 
 impl Grants {
-    /// The most that could be in change by any permission of this generation: people may have changed the policy since.
-    pub fn limit(&self, host: &HostName, intent: &Intent) -> Option<u32> {
-        let all = self.of.get(&(intent.app.clone(), host.clone()))?.iter().filter(|g| g.generation == intent.generation);
-        all.map(|g| g.limit.unwrap_or(u32::MAX)).max().filter(|limit| *limit < u32::MAX)
+    /// A loan was returned.
+    pub fn returned(&mut self, app: &AppName, host: &HostName) {
+        self.carried.remove(&(app.clone(), host.clone()));
     }
 
     /// The permission that this intent is.
@@ -107,6 +109,9 @@ impl Promises {
             return;
         }
         let check = fleet.and_then(|f| f.spec.health.as_ref());
+        let carried = self.grants.carried.entry((intent.app.clone(), host.clone())).or_default();
+        *carried = (*carried).max(fleet.and_then(|f| limit(world, f)).unwrap_or(u32::MAX));
+        let limit = Some(*carried).filter(|l| *l < u32::MAX);
         let grant = Grant {
             generation: intent.generation,
             session: intent.session,
@@ -114,7 +119,7 @@ impl Promises {
             deployment: intent.deployment.clone(),
             at: now,
             scopes: fleet.map(|f| self.scopes(world, f, host)).unwrap_or_default(),
-            limit: fleet.and_then(|f| limit(world, f)),
+            limit,
             watched: check.is_some(),
             healthy_for: check.map_or(Millis(0), |h| h.healthy_for),
             unseen_for: check.map_or(Millis(0), |h| Millis(h.every.0 + h.timeout.0)),

@@ -95,7 +95,9 @@ impl Seed {
                 return Some(format!("{host} is still in a run of {app}: {:?}", underway.run.directory));
             }
         }
-        if let Some(((app, host), slot)) = world.slots.iter().find(|(_, s)| s.loan.is_some()) {
+        // A restored store may know only the predecessor of a machine: a person retires it (R13).
+        let here = |host: &HostName| self.sim.machines.get(host).is_some_and(|m| world.hosts.get(host).is_some_and(|h| h.id == m.id));
+        if let Some(((app, host), slot)) = world.slots.iter().find(|((_, host), s)| s.loan.is_some() && here(host)) {
             return Some(format!("{host} still holds a loan for {app}: {:?}", slot.loan));
         }
         let mut blocked = Vec::new();

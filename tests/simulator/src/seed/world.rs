@@ -9,7 +9,7 @@ use pilotage_shared::text::Text;
 use pilotage_shared::time::Millis;
 
 use super::Seed;
-use super::people::deck;
+use super::people::{Action, deck};
 use crate::network::Rates;
 use crate::rng::Rng;
 use crate::simulation::{Luck, Simulation};
@@ -52,6 +52,24 @@ fn weather(rng: &mut Rng) -> Rates {
 }
 
 impl Seed {
+    /// The weather and the misfortunes in which a rule that is not kept shows soonest.
+    pub fn harden(&mut self) {
+        self.sim.luck.crash_before_commit = 10;
+        self.sim.network.rates = Rates { lost: 60, repeated: 100, late: 250, late_by: Millis(40_000), fastest: Millis(5), slowest: Millis(500) };
+        self.deck = vec![
+            (Action::Deploy, 30),
+            (Action::Cancel, 8),
+            (Action::CrashCoordinator, 12),
+            (Action::Backup, 8),
+            (Action::Restore, 6),
+            (Action::Partition, 14),
+            (Action::Heal, 14),
+            (Action::CrashAgent, 10),
+            (Action::CrashApp, 6),
+            (Action::Reboot, 5),
+        ];
+    }
+
     /// Hosts join, fleets are declared, first versions pushed, and often a first deployment made.
     pub fn open(&mut self) {
         self.sim.boot_coordinator();

@@ -1,30 +1,22 @@
 //! The coordinator's side of the simulation: frames become inputs, drains are committed and published, processes die.
 
 use pilotage_coordinator_core::input::Via;
-use pilotage_coordinator_core::world::Slot;
 use pilotage_coordinator_core::world::load::Record;
-use pilotage_coordinator_core::{Answer, Change, Input, Rejected, Request, World};
+use pilotage_coordinator_core::{Answer, Input, Rejected, Request};
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::Epoch;
 use pilotage_shared::intent::Answers;
 use pilotage_shared::name::{FleetName, HostName, Reason, Why};
 use pilotage_shared::principal::Principal;
-use pilotage_shared::status::Status;
-use pilotage_shared::time::{Millis, Time};
+use pilotage_shared::time::Time;
 use pilotage_shared::wire::Frame;
 
-use super::telling::Telling;
+use super::watcher::{Watcher, request};
 use super::{Event, Origin, Simulation};
-use crate::coordinator::{Drained, Witness};
-use crate::coverage::Coverage;
+use crate::coordinator::Drained;
 use crate::network::{LinkId, Side};
-use crate::promises::course::Runs;
-use crate::promises::{Promises, Word};
+use crate::promises::Word;
 use crate::sabotage::Sabotage;
-use crate::trace::Trace;
-
-/// Loans in a row that begin nothing, without anything from outside, before it is called a livelock.
-const FRUITLESS: u32 = 30;
 
 impl Simulation {
     /// A frame arrives at the coordinator's machine.
@@ -46,21 +38,6 @@ impl Simulation {
         self.put_in(Origin::Link(link, sent), by, Via::Agent, request);
         let wait = self.rng.below(self.luck.drain_within + 1);
         self.plan_drain(Time(self.now.0 + wait));
-    }
-
-    /// Statuses of any session, or in any order (sabotage).
-    fn spoil(&self, host: &HostName, mut status: Status) -> Status {
-        let live = self.coordinator.world().and_then(|w| w.live.get(host));
-        match (self.sabotage, live) {
-            (Some(Sabotage::StatusAnySession), Some(live)) if status.session != live.session => {
-                (status.session, status.seq, status.beat) = (live.session, live.seq + 1, live.beat + 1);
-            }
-            (Some(Sabotage::StatusAnyOrder), Some(live)) if status.session == live.session && status.seq <= live.seq => {
-                (status.seq, status.beat) = (live.seq + 1, live.beat + 1);
-            }
-            _ => {}
-        }
-        status
     }
 
     pub(super) fn coordinator_sees_closed(&mut self, link: LinkId) {
@@ -134,31 +111,6 @@ impl Simulation {
         }
         if moved {
             self.check_world();
-        }
-    }
-
-    /// Loans that are returned by what must not return them (sabotage).
-    fn drop_loans(&mut self, inputs: &[Input]) {
-        let Some(world) = self.coordinator.world() else { return };
-        let cancelled = inputs.iter().any(|i| matches!(i.request, Request::Cancel { .. }));
-        let unused = |slot: &Slot| {
-            let loan = slot.loan.as_ref()?;
-            let status = slot.status.as_ref()?;
-            (status.run.is_none() && status.spent < loan.generation && !loan.withdrawn).then_some(loan.at)
-        };
-        let drop = |slot: &Slot| match self.sabotage {
-            Some(Sabotage::CancelDropsLoan) => cancelled && unused(slot).is_some(),
-            Some(Sabotage::TimerReturnsUnused) => unused(slot).is_some_and(|at| self.now - at > Millis(100)),
-            _ => false,
-        };
-        let dropped: Vec<Change> = world
-            .slots
-            .iter()
-            .filter(|(_, slot)| drop(slot))
-            .map(|((app, host), _)| Change::Returned { host: host.clone(), app: app.clone() })
-            .collect();
-        for change in &dropped {
-            self.coordinator.force(change);
         }
     }
 
@@ -350,79 +302,5 @@ impl Simulation {
         let by = Principal::Rule { name: Why::lossy("start") };
         self.put_in(Origin::Own, by, Via::Own, Request::Start { epoch });
         self.drain();
-    }
-}
-
-/// Watches every change as it is applied.
-struct Watcher<'a> {
-    promises: &'a mut Promises,
-    machines: &'a std::collections::BTreeMap<HostName, crate::machine::Machine>,
-    coverage: &'a mut Coverage,
-    trace: &'a mut Trace,
-    telling: &'a mut Telling,
-    now: Time,
-}
-
-impl Witness for Watcher<'_> {
-    fn change(&mut self, world: &World, change: &Change, planned: bool) {
-        self.coverage.count("change", super::telling::kind(change));
-        self.trace.line(self.now, || crate::trace::change(change));
-        self.telling.change(self.now, world, change);
-        let app = |id: &pilotage_shared::ids::DeploymentId| world.fleets.get(&id.fleet).map(|f| f.spec.app.clone());
-        let of = match change {
-            Change::Ended { id, .. } => app(id),
-            _ => None,
-        };
-        let machines = self.machines;
-        let truth = |host: &HostName| {
-            let (Some(machine), Some(app)) = (machines.get(host), &of) else { return Runs::default() };
-            let installed = machine.apps.get(app).and_then(|a| a.installed);
-            Runs { installed, in_change: machine.runs.contains_key(app), excused: machine.excused.is_some() }
-        };
-        self.promises.course(world, change, planned, &truth);
-        match change {
-            Change::Lent { host, app, loan } => {
-                self.promises.lent(world, app, host, loan);
-                let lent = self.promises.fruitless.entry(host.clone()).or_default();
-                *lent += 1;
-                let times = *lent;
-                self.promises.must(times < FRUITLESS, "11 livelock", || {
-                    format!("{host} was lent {times} times in a row without beginning anything and without a request")
-                });
-            }
-            Change::Silent { .. } | Change::SessionBegan { .. } | Change::Started { .. } => self.promises.fruitless.clear(),
-            Change::Ended { outcome, .. } => self.coverage.count("outcome", format!("{outcome:?}")),
-            _ => {}
-        }
-    }
-}
-
-/// The kind of a request, for counting.
-fn request(request: &Request) -> &'static str {
-    match request {
-        Request::Start { .. } => "start",
-        Request::PutPackage { .. } => "put package",
-        Request::DeletePackage { .. } => "delete package",
-        Request::ReleasePackage { .. } => "release package",
-        Request::BlockPackage { .. } => "block package",
-        Request::UnblockPackage { .. } => "unblock package",
-        Request::PutFleet { .. } => "put fleet",
-        Request::DeleteFleet { .. } => "delete fleet",
-        Request::AddHost { .. } => "add host",
-        Request::LabelHost { .. } => "label host",
-        Request::CordonHost { .. } => "cordon",
-        Request::UncordonHost { .. } => "uncordon",
-        Request::MaintainHost { .. } => "maintain",
-        Request::RetireHost { .. } => "retire",
-        Request::RetryHost { .. } => "retry",
-        Request::Deploy { .. } => "deploy",
-        Request::Pause { .. } => "pause",
-        Request::Resume { .. } => "resume",
-        Request::Cancel { .. } => "cancel",
-        Request::Rollback { .. } => "rollback",
-        Request::Hello { .. } => "hello",
-        Request::Status { .. } => "status",
-        Request::Heartbeat { .. } => "heartbeat",
-        Request::Gone { .. } => "gone",
     }
 }

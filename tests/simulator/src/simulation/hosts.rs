@@ -124,8 +124,9 @@ impl Simulation {
                 if let Some(deployment) = &intent.deployment {
                     let under_way = |m: &Machine| m.runs.get(&intent.app)?.permit.clone();
                     // Who left, or was retired by a person, is in no batch any more (R13).
-                    let world = self.coordinator.world();
-                    let member = |name: &HostName| world.is_none_or(|w| fleet_of(w, &intent.app, name).is_some_and(|f| f.spec.name == deployment.fleet));
+                    let stored = self.coordinator.life.is_none().then(|| self.coordinator.stored());
+                    let world = self.coordinator.world().or(stored.as_ref());
+                    let member = |name: &HostName| world.and_then(|w| fleet_of(w, &intent.app, name)).is_some_and(|f| f.spec.name == deployment.fleet);
                     let runs: Vec<_> = self.machines.iter().filter(|(name, _)| member(name)).filter_map(|(name, m)| Some((name, under_way(m)?))).collect();
                     let runs: Vec<_> = runs.iter().map(|(name, permit)| (*name, permit)).collect();
                     self.promises.batch(deployment, &runs);
@@ -180,10 +181,11 @@ impl Simulation {
                 let served = application.serves(host, &self.behaviours, now);
                 application.disturbed = Some(now);
                 application.restored = None;
-                let down = standing == Some(Standing::Down);
+                // While its agent is dead nobody measures, and nobody revokes: what it was at the begin stands, for a lease.
+                let down = standing.unwrap_or(underway.standing) == Standing::Down;
                 match permit {
                     // What is `down` by its own measure is free, also in a moment when it answers (R10, §7 g).
-                    Some(permit) if served && permit.while_down && down => self.coverage.count("host", "takes what answers again"),
+                    Some(_) if served && down => self.coverage.count("host", "takes what answers again"),
                     Some(permit) if served => self.takes_out(host, app, &permit),
                     Some(_) => self.coverage.count("host", "takes what is down"),
                     // A person at the host needs nobody's leave; for the others it is as if it had died by itself.

@@ -13,6 +13,7 @@ use pilotage_shared::time::{Millis, Time};
 
 use super::command::{Already, Command, Until};
 use crate::network::Rates;
+use crate::sabotage::Sabotage;
 use crate::simulation::Simulation;
 use crate::trace::BEGINNING;
 
@@ -29,6 +30,13 @@ impl Runner {
         simulation.telling.on = true;
         simulation.boot_coordinator();
         Self { simulation, app: AppName::new("web").expect("a valid name") }
+    }
+
+    /// The same world without one of its rules.
+    pub fn sabotaged(sabotage: Sabotage) -> Self {
+        let mut runner = Self::new();
+        runner.simulation.sabotage = Some(sabotage);
+        runner
     }
 
     /// Does one command; gives what it prints.

@@ -1,0 +1,94 @@
+//! Watches every change as it is applied: the promises about it, the counts, the trace, the telling.
+
+use std::collections::BTreeMap;
+
+use pilotage_coordinator_core::{Change, Request, World};
+use pilotage_shared::ids::DeploymentId;
+use pilotage_shared::name::HostName;
+use pilotage_shared::time::Time;
+
+use super::telling::Telling;
+use crate::coordinator::Witness;
+use crate::coverage::Coverage;
+use crate::machine::Machine;
+use crate::promises::Promises;
+use crate::promises::course::Runs;
+use crate::trace::Trace;
+
+/// Loans in a row that begin nothing, without anything from outside, before it is called a livelock.
+const FRUITLESS: u32 = 30;
+
+/// Watches every change as it is applied.
+pub(super) struct Watcher<'a> {
+    pub(super) promises: &'a mut Promises,
+    pub(super) machines: &'a BTreeMap<HostName, Machine>,
+    pub(super) coverage: &'a mut Coverage,
+    pub(super) trace: &'a mut Trace,
+    pub(super) telling: &'a mut Telling,
+    pub(super) now: Time,
+}
+
+impl Witness for Watcher<'_> {
+    fn change(&mut self, world: &World, change: &Change, planned: bool) {
+        self.coverage.count("change", super::telling::kind(change));
+        self.trace.line(self.now, || crate::trace::change(change));
+        self.telling.change(self.now, world, change);
+        let app = |id: &DeploymentId| world.fleets.get(&id.fleet).map(|f| f.spec.app.clone());
+        let of = match change {
+            Change::Ended { id, .. } => app(id),
+            _ => None,
+        };
+        let machines = self.machines;
+        let truth = |host: &HostName| {
+            let (Some(machine), Some(app)) = (machines.get(host), &of) else { return Runs::default() };
+            let installed = machine.apps.get(app).and_then(|a| a.installed);
+            Runs { installed, in_change: machine.runs.contains_key(app), excused: machine.excused.is_some() }
+        };
+        self.promises.course(world, change, planned, &truth);
+        match change {
+            Change::Lent { host, app, loan } => {
+                self.promises.lent(world, app, host, loan);
+                let lent = self.promises.fruitless.entry(host.clone()).or_default();
+                *lent += 1;
+                let times = *lent;
+                self.promises.must(times < FRUITLESS, "11 livelock", || {
+                    format!("{host} was lent {times} times in a row without beginning anything and without a request")
+                });
+            }
+            Change::Returned { host, app } => self.promises.grants.returned(app, host),
+            Change::Silent { .. } | Change::SessionBegan { .. } | Change::Started { .. } => self.promises.fruitless.clear(),
+            Change::Ended { outcome, .. } => self.coverage.count("outcome", format!("{outcome:?}")),
+            _ => {}
+        }
+    }
+}
+
+/// The kind of a request, for counting.
+pub(super) fn request(request: &Request) -> &'static str {
+    match request {
+        Request::Start { .. } => "start",
+        Request::PutPackage { .. } => "put package",
+        Request::DeletePackage { .. } => "delete package",
+        Request::ReleasePackage { .. } => "release package",
+        Request::BlockPackage { .. } => "block package",
+        Request::UnblockPackage { .. } => "unblock package",
+        Request::PutFleet { .. } => "put fleet",
+        Request::DeleteFleet { .. } => "delete fleet",
+        Request::AddHost { .. } => "add host",
+        Request::LabelHost { .. } => "label host",
+        Request::CordonHost { .. } => "cordon",
+        Request::UncordonHost { .. } => "uncordon",
+        Request::MaintainHost { .. } => "maintain",
+        Request::RetireHost { .. } => "retire",
+        Request::RetryHost { .. } => "retry",
+        Request::Deploy { .. } => "deploy",
+        Request::Pause { .. } => "pause",
+        Request::Resume { .. } => "resume",
+        Request::Cancel { .. } => "cancel",
+        Request::Rollback { .. } => "rollback",
+        Request::Hello { .. } => "hello",
+        Request::Status { .. } => "status",
+        Request::Heartbeat { .. } => "heartbeat",
+        Request::Gone { .. } => "gone",
+    }
+}
