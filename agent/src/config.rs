@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,8 +10,12 @@ use pilotage_client::{Address, Secret};
 use pilotage_shared::limits::SOCKET_PATH_MAX;
 use pilotage_shared::name::{AppName, HostName};
 use serde::Deserialize;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Read when no other file is named.
+const USUAL: &str = "/etc/pilotage/agent.toml";
 
 /// The agent of one host.
 #[derive(Parser)]
@@ -51,12 +55,22 @@ pub enum Command {
         /// Which app.
         app: AppName,
     },
+    /// The runs that are kept here, and how each ended.
+    Runs,
+    /// What the hooks of a run have printed.
+    Logs {
+        /// Which app.
+        app: AppName,
+        /// Its number, as `runs` shows it; else the newest.
+        #[arg(long)]
+        run: Option<u32>,
+    },
 }
 
 /// How to start.
 #[derive(Args, Clone)]
 pub struct Service {
-    /// TOML; the flags win over it.
+    /// TOML; the flags win over it. Else /etc/pilotage/agent.toml, when it is there.
     #[arg(long, global = true)]
     config: Option<PathBuf>,
     /// The name that this machine was added under.
@@ -83,7 +97,7 @@ pub struct Service {
     /// Talk to a coordinator over TCP without encryption.
     #[arg(long, global = true)]
     insecure: bool,
-    /// error, warn, info, debug.
+    /// LEVEL[,target=LEVEL]; levels are error, warn, info, debug.
     #[arg(long, global = true)]
     log: Option<String>,
 }
@@ -146,7 +160,12 @@ impl Service {
     }
 
     fn file(&self) -> anyhow::Result<File> {
-        let Some(path) = &self.config else { return Ok(File::default()) };
+        let usual = Path::new(USUAL);
+        let path = match &self.config {
+            Some(path) => path,
+            None if usual.exists() => usual,
+            None => return Ok(File::default()),
+        };
         let text = std::fs::read_to_string(path).with_context(|| format!("failed to read the configuration {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("failed to understand the configuration {}", path.display()))
     }
@@ -170,7 +189,7 @@ impl Service {
             bail!("--listen must be a loopback address: /metrics and /ready are for this host");
         }
         let launch = match self.launch.or(file.launch).unwrap_or(Launch::Auto) {
-            Launch::Auto if std::path::Path::new("/run/systemd/system").exists() => Launch::Systemd,
+            Launch::Auto if Path::new("/run/systemd/system").exists() => Launch::Systemd,
             Launch::Auto => Launch::Plain,
             chosen => chosen,
         };
@@ -203,7 +222,7 @@ fn address(text: &str, insecure: bool) -> anyhow::Result<Address> {
 }
 
 /// A token that others can read is no secret.
-fn check_private(path: &std::path::Path) -> anyhow::Result<()> {
+fn check_private(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
     let mode = path.metadata().with_context(|| format!("failed to look at the token file {}", path.display()))?.mode();
     if mode & 0o077 != 0 {
@@ -212,10 +231,17 @@ fn check_private(path: &std::path::Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is named wins over what we know to be noise.
+fn targets(text: &str) -> anyhow::Result<Targets> {
+    let wanted: Targets = text.parse().with_context(|| format!("--log {text}: expected LEVEL[,target=LEVEL] of error, warn, info, debug"))?;
+    let level = wanted.default_level().with_context(|| format!("--log {text}: no level for everything else"))?;
+    let quiet = Targets::new().with_default(level).with_target("sled", tracing::Level::WARN).with_target("h2", tracing::Level::WARN);
+    Ok(quiet.with_targets(wanted))
+}
+
 /// Logs to stderr: text on a terminal, JSON elsewhere.
 pub fn logging(level: &str) -> anyhow::Result<()> {
-    let level: tracing::Level = level.parse().with_context(|| format!("--log {level}: expected error, warn, info or debug"))?;
-    let targets = tracing_subscriber::filter::Targets::new().with_default(level).with_target("sled", tracing::Level::WARN).with_target("h2", tracing::Level::WARN);
+    let targets = targets(level)?;
     let registry = tracing_subscriber::registry().with(targets);
     if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
         registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).init();
@@ -223,4 +249,64 @@ pub fn logging(level: &str) -> anyhow::Result<()> {
         registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)).init();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// The error of a configuration made of this file and these flags; empty when it is good.
+    fn check(file: &str, flags: &[&str], token_mode: u32, expected: &str) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        std::fs::write(path("token"), "secret").unwrap();
+        std::fs::set_permissions(path("token"), std::fs::Permissions::from_mode(token_mode)).unwrap();
+        std::fs::write(path("deployer"), "").unwrap();
+        std::fs::write(path("agent.toml"), file).unwrap();
+        let given = ["pilotage-agent", "--config", &path("agent.toml"), "--token-file", &path("token")];
+        let (own, deployer) = (["--deployer", &path("deployer")], flags.contains(&"--deployer"));
+        let own = own.iter().filter(|_| !deployer);
+        let arguments = Arguments::try_parse_from(given.iter().chain(own).chain(flags)).unwrap();
+        let why = arguments.service.load().err().map(|e| format!("{e:#}")).unwrap_or_default();
+        assert!(why.contains(expected) && why.is_empty() == expected.is_empty(), "{file:?} {flags:?}: {why:?}");
+    }
+
+    #[test]
+    fn a_configuration_is_checked_as_a_whole_before_anything_starts() {
+        let good = "host = 'h1'\ncoordinator = 'unix:/run/pilotage/coordinator.sock'\n[variables]\nPORT = '8080'";
+        check(good, &[], 0o600, "");
+        check(good, &["--host", "h2", "--launch", "plain", "--listen", "127.0.0.1:0"], 0o600, "");
+        check("host = 'h1'\nhots = 'h1'", &[], 0o600, "unknown field `hots`");
+        check("coordinator = 'unix:/x'", &[], 0o600, "no host name");
+        check("host = 'h1'", &[], 0o600, "no coordinator");
+        check(good, &[], 0o640, "can be read by others");
+        check(good, &["--listen", "0.0.0.0:9000"], 0o600, "must be a loopback address");
+        check(good, &["--coordinator", "http://c1:7400"], 0o600, "is not encrypted");
+        check(good, &["--coordinator", "http://c1:7400", "--insecure"], 0o600, "");
+        check(good, &["--coordinator", "c1:7400"], 0o600, "must be unix:/path or http://host:port");
+        check(good, &["--coordinator", &format!("unix:/{}", "x".repeat(120))], 0o600, "is longer than");
+        check(good, &["--deployer", "/nonexistent"], 0o600, "there is no deployer");
+    }
+
+    #[test]
+    fn the_documented_configuration_is_one() {
+        let text = include_str!("../../packaging/agent.toml");
+        let all: String = text.lines().map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line)).flat_map(|l| [l, "\n"]).collect();
+        for text in [text, &all] {
+            toml::from_str::<File>(text).unwrap();
+        }
+    }
+
+    #[test]
+    fn log_levels_are_by_target() {
+        for good in ["info", "debug,pilotage_agent::link=warn"] {
+            assert!(targets(good).is_ok(), "{good}");
+        }
+        for bad in ["loud", "sled=debug"] {
+            assert!(targets(bad).is_err(), "{bad}");
+        }
+        assert!(!targets("debug").unwrap().would_enable("sled", &tracing::Level::INFO));
+        assert!(targets("info,sled=debug").unwrap().would_enable("sled", &tracing::Level::DEBUG));
+    }
 }

@@ -1,7 +1,10 @@
 //! A person at this host: `pilotage-agent status|rollback|pin|unpin`, over a socket that only root (and the agent's own user)
-//! can open. Works with the coordinator away (promise 5).
+//! can open, and `runs|logs`, from the disk. Works with the coordinator away (promise 5).
+
+mod past;
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 
 use anyhow::{Context as _, bail};
@@ -33,11 +36,13 @@ pub enum Wish {
 pub type Asked = (Wish, oneshot::Sender<Result<String, String>>);
 
 /// The person's side.
-#[expect(clippy::print_stdout, reason = "this is the output of a command")]
 pub fn ask(service: &Service, command: Command) -> anyhow::Result<()> {
     let state = service.state()?;
-    let socket = Layout { state }.socket();
+    let layout = Layout { state };
+    let socket = layout.socket();
     let wish = match command {
+        Command::Runs => return say(&past::list(&layout)?),
+        Command::Logs { app, run } => return say(&past::logs(&layout, &app, run)?),
         Command::Status => Wish::Status,
         Command::Rollback { app, reason } => Wish::Rollback(app, Why::lossy(&reason)),
         Command::Pin { app, reason } => Wish::Pin(app, Why::lossy(&reason)),
@@ -50,11 +55,16 @@ pub fn ask(service: &Service, command: Command) -> anyhow::Result<()> {
     let mut answer = String::new();
     BufReader::new(&stream).read_line(&mut answer)?;
     match serde_json::from_str::<Result<String, String>>(&answer).context("the agent did not answer")? {
-        Ok(text) => {
-            println!("{text}");
-            Ok(())
-        }
+        Ok(text) => say(&text),
         Err(why) => bail!("{why}"),
+    }
+}
+
+/// The output of a command; a reader that has had enough (`| head`) is no error.
+fn say(text: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e).context("failed to write the answer"),
+        _ => Ok(()),
     }
 }
 
@@ -72,6 +82,7 @@ pub async fn serve(layout: &Layout, asked: mpsc::Sender<Asked>) -> anyhow::Resul
         _ => {}
     }
     let listener = tokio::net::UnixListener::bind(&path).with_context(|| format!("failed to listen on {}", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).with_context(|| format!("failed to set the mode of {}", path.display()))?;
     tokio::spawn(async move {
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };

@@ -82,7 +82,8 @@ impl Launcher {
         Ok(())
     }
 
-    fn reap(&mut self) {
+    /// Takes the ends of deployers of plain launches, so that none stays as a zombie.
+    pub fn reap(&mut self) {
         self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     }
 }

@@ -29,6 +29,8 @@ impl Layout {
             make(&layout.private().join(folder), 0o700)?;
         }
         check_chain(&layout.private())?;
+        check_mode(&layout.private(), 0o700)?;
+        check_chain(&layout.state.join("apps"))?;
         Ok(layout)
     }
 
@@ -55,7 +57,12 @@ impl Layout {
     /// One run; its name holds no name of an app, because hooks end processes by their command lines.
     pub fn run(&self, app: &AppName, attempt: u32) -> PathBuf {
         let opaque = &Digest::of(app.as_str().as_bytes()).hex()[..8];
-        self.private().join("runs").join(format!("{opaque}-{attempt}"))
+        self.runs().join(format!("{opaque}-{attempt}"))
+    }
+
+    /// All of them.
+    pub fn runs(&self) -> PathBuf {
+        self.private().join("runs")
     }
 
     /// The socket of a person's hands.
@@ -91,9 +98,34 @@ fn check_chain(path: &Path) -> anyhow::Result<()> {
             bail!("{} can be written by others (mode {:04o})", folder.display(), found.mode() & 0o7777);
         }
     }
-    let own = path.metadata()?.mode() & 0o7777;
-    if own != 0o700 {
-        bail!("{} has mode {own:04o}, it must be 0700", path.display());
+    Ok(())
+}
+
+fn check_mode(path: &Path, wanted: u32) -> anyhow::Result<()> {
+    let found = path.metadata().with_context(|| format!("failed to look at {}", path.display()))?.mode() & 0o7777;
+    if found != wanted {
+        bail!("{} has mode {found:04o}, it must be {wanted:04o}", path.display());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_others_can_write_or_read_are_refused_by_name() {
+        let check = |folder: &str, mode: u32, expected: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let state = dir.path().join("state");
+            Layout::open(&state).unwrap();
+            fs::set_permissions(state.join(folder), fs::Permissions::from_mode(mode)).unwrap();
+            let why = Layout::open(&state).err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(why.contains(expected) && why.contains(folder) != expected.is_empty(), "{folder} {mode:o}: {why:?}");
+        };
+        check("private", 0o700, "");
+        check("private", 0o750, "must be 0700");
+        check("apps", 0o775, "can be written by others");
+        check("apps", 0o755, "");
+    }
 }

@@ -9,7 +9,7 @@ use pilotage_client::agent::{Coordinator, SessionSender};
 use pilotage_shared::ids::{BootId, HostId};
 use pilotage_shared::name::{HostName, Why};
 use pilotage_shared::wire::{Decoder, Frame, Hello, VERSION, Welcome, encode};
-use pilotage_agent_core::slot::host::Host;
+use pilotage_agent_core::slot::host::{self as host_record, Host};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
@@ -88,6 +88,8 @@ async fn session(
             match frame {
                 Frame::Goodbye(why) => return Err(format!("the coordinator says: {why}")),
                 Frame::Welcome(welcome) => {
+                    // R33: the connection ends here, before a word is said in that session.
+                    host_record::welcome(&host.borrow(), &welcome).map_err(|old| old.to_string())?;
                     silence = Duration::from_millis(welcome.heartbeat.0 * 3);
                     info!(session = welcome.session.n, epoch = ?welcome.session.epoch, "session");
                     if news.send(News::Up(Box::new(welcome), session.send.clone())).await.is_err() {

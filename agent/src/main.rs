@@ -10,6 +10,7 @@ mod layout;
 mod ledger;
 mod link;
 mod metrics;
+mod recovery;
 mod report;
 mod rundir;
 mod serve;

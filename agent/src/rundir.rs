@@ -4,19 +4,15 @@
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::fcntl::{Flock, FlockArg};
-use pilotage_agent_core::journal::line;
+use pilotage_agent_core::journal::{Journal, Turn, line};
 use pilotage_agent_core::run::{JOURNAL, LOCK, LOGS, REPORT, REQUEST, REVOKED, Request, TURN_BACK};
 use pilotage_agent_core::slot::RunSight;
 use pilotage_disk::durable;
 use pilotage_shared::name::Why;
-use pilotage_shared::run::{Phase, RunReport};
-
-/// Between two looks at locks of an earlier ledger's deployers; the kernel does not tell when a lock is free.
-const AGAIN: Duration = Duration::from_secs(1);
+use pilotage_shared::run::{Outcome, Phase, RunReport};
 
 /// Makes the directory with its order, durably; one that has its order already is left as it is.
 pub fn create(folder: &Path, request: &Request) -> anyhow::Result<()> {
@@ -33,13 +29,26 @@ pub fn create(folder: &Path, request: &Request) -> anyhow::Result<()> {
 /// How the run is now.
 pub fn look(folder: &Path) -> RunSight {
     if let Some(report) = report(folder) {
-        return RunSight::Ended(report.outcome);
+        return ended(folder, report.outcome);
     }
     if !folder.join(REQUEST).exists() || !alive(folder) {
         // It may have ended between the two looks.
-        return report(folder).map_or(RunSight::Lost, |r| RunSight::Ended(r.outcome));
+        return report(folder).map_or(RunSight::Lost, |r| ended(folder, r.outcome));
     }
-    RunSight::Alive(phase(folder))
+    RunSight::Alive(journal(folder).map_or(Phase::Beginning, |journal| journal.phase()))
+}
+
+/// R31: a run that turned back because it was asked to has not failed.
+fn ended(folder: &Path, outcome: Outcome) -> RunSight {
+    match (outcome, journal(folder).as_ref().and_then(Journal::turned)) {
+        (Outcome::RolledBack { why }, Some(Turn::Asked(_))) => RunSight::TurnedBack(why),
+        (outcome, _) => RunSight::Ended(outcome),
+    }
+}
+
+/// The order of a run; none when it was not written whole.
+pub fn request(folder: &Path) -> Option<Request> {
+    serde_json::from_slice(&fs::read(folder.join(REQUEST)).ok()?).ok()
 }
 
 /// The report of a run that has ended.
@@ -53,27 +62,9 @@ fn alive(folder: &Path) -> bool {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err()
 }
 
-fn phase(folder: &Path) -> Phase {
-    let bytes = fs::read(folder.join(JOURNAL)).unwrap_or_default();
-    line::parse(&bytes).map_or(Phase::Beginning, |(journal, _)| journal.phase())
-}
-
-/// An empty ledger beside run directories: the ledger was lost. Nothing is said to the coordinator before no deployer of the
-/// earlier one lives (PROTOCOL §5); then its runs are put aside, so that none is taken for one of ours.
-pub async fn outlive_earlier(runs: &Path) -> anyhow::Result<()> {
-    let folders = || -> std::io::Result<Vec<_>> { fs::read_dir(runs)?.map(|e| Ok(e?.path())).collect() };
-    if folders()?.is_empty() {
-        return Ok(());
-    }
-    while folders()?.iter().any(|folder| alive(folder)) {
-        tracing::warn!("the ledger is new and a deployer of an earlier one still works: waiting for its end");
-        tokio::time::sleep(AGAIN).await;
-    }
-    let aside = runs.with_file_name(format!("runs.lost-{}", crate::clock::uptime().0));
-    fs::rename(runs, &aside).with_context(|| format!("failed to put {} aside", runs.display()))?;
-    DirBuilder::new().mode(0o700).create(runs)?;
-    durable::sync_dir(runs.parent().unwrap_or(runs))?;
-    Ok(())
+fn journal(folder: &Path) -> Option<Journal> {
+    let bytes = fs::read(folder.join(JOURNAL)).ok()?;
+    line::parse(&bytes).ok().map(|(journal, _)| journal)
 }
 
 /// The permission is void: looked at immediately before the first disturbing task (R6).

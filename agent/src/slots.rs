@@ -29,10 +29,10 @@ use crate::fetch::{self, StageError};
 use crate::hands::{self, Wish};
 use crate::launch::Launcher;
 use crate::layout::Layout;
-use crate::ledger::Ledger;
+use crate::ledger::{Check, Contents, Ledger};
 use crate::link::{self, News};
 use crate::metrics::Meter;
-use crate::rundir;
+use crate::recovery;
 use crate::serve::{self, View};
 use crate::watch::Answer;
 use app::App;
@@ -66,14 +66,12 @@ struct Agent {
 /// Runs until SIGTERM or SIGINT; deployers and applications are left alone.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let layout = Layout::open(&config.state)?;
-    let (ledger, host, slots, fresh) = Ledger::open(&layout.private().join("ledger")).context("failed to open the ledger")?;
+    let (mut ledger, Contents { host, mut slots, checks, new }) = Ledger::open(&layout.private().join("ledger")).context("failed to open the ledger")?;
     layout.write_blocked(&host.blocked)?;
-    if fresh {
-        rundir::outlive_earlier(&layout.private().join("runs")).await?;
-    }
+    recovery::recover(&layout, &mut ledger, &mut slots).context("failed to read the run directories")?;
     let launcher = Launcher::new(&config.deployer, config.launch, &layout)?;
     let coordinator = Arc::new(Coordinator::new(config.coordinator.clone(), config.token.clone()));
-    info!(host = %config.host, state = %layout.state.display(), new_ledger = fresh, apps = slots.len(), "agent starts");
+    info!(host = %config.host, state = %layout.state.display(), new_ledger = new, apps = slots.len(), "agent starts");
 
     let (news_to, mut news) = mpsc::channel(64);
     let (answers_to, mut answers) = mpsc::channel(64);
@@ -87,7 +85,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let listener = serve::listen(address, &layout.private().join("listen")).await?;
         tokio::spawn(serve::run(listener, view_seen));
     }
-    tokio::spawn(crate::report::keep(coordinator.clone(), layout.private().join("runs"), reports_seen));
+    tokio::spawn(crate::report::keep(coordinator.clone(), layout.runs(), reports_seen));
     tokio::spawn(link::keep(coordinator.clone(), config.host.clone(), clock::boot(), hosts_seen, news_to));
 
     let mut agent = Agent {
@@ -108,6 +106,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         reports,
         view,
     };
+    for (name, check) in checks {
+        if let Some(app) = agent.apps.get_mut(&name) {
+            app.watch(&name, check, &agent.config.variables, &agent.answers);
+        }
+    }
     let mut signals = signal_hook_tokio::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?;
     let mut measure = tokio::time::interval(MEASURE);
     // Not being told by systemd is no error: there may be no systemd.
@@ -197,7 +200,11 @@ impl Agent {
             }
             Received::Take { record: None } => {}
         }
-        app.watch(&intent, &self.config.variables, &self.answers);
+        let check = Check { health: intent.health.clone(), first_install: intent.first_install };
+        if app.known() != Some(&check) {
+            self.ledger.write_check(&intent.app, &check)?;
+        }
+        app.watch(&intent.app, check, &self.config.variables, &self.answers);
         app.held.intent = Some(intent);
         Ok(())
     }
@@ -239,6 +246,7 @@ impl Agent {
     }
 
     fn measure(&mut self) {
+        self.launcher.reap();
         let metrics = self.meter.read(&self.layout.state);
         self.telling.measured(metrics.clone());
         self.view.send_modify(|view| view.metrics = metrics);
@@ -267,7 +275,8 @@ impl Agent {
         let seen = Seen { blocked: self.host.blocked.clone() };
         let Some(app) = self.apps.get_mut(name) else { return Ok(false) };
         app.pass(&self.layout, name, now);
-        let sight = app.sight(&self.telling, &self.policy, &seen, now);
+        app.revoke_when_void(&self.layout, name, self.telling.session(), now);
+        let sight = app.sight(&self.layout, &self.telling, &self.policy, &seen, now);
         match next(&app.slot, &app.held, &sight) {
             Act::Idle(why) => {
                 if app.idle_because.replace(why.clone()) != Some(why.clone()) {
@@ -287,6 +296,7 @@ impl Agent {
             Act::Begin { record } => {
                 self.ledger.write_slot(name, &record)?; // R7: before the deployer starts
                 app.slot = record;
+                app.begun(now);
                 self.start(name)?;
             }
             Act::Resume => self.start(name)?,

@@ -15,6 +15,7 @@ pub mod hands;
 pub mod host;
 pub mod permission;
 pub mod receive;
+pub mod recovered;
 
 use pilotage_shared::health::{HealthNote, Standing};
 use pilotage_shared::ids::{DeploymentId, Generation};
@@ -24,10 +25,15 @@ use pilotage_shared::name::Why;
 use pilotage_shared::release::Release;
 use pilotage_shared::run::{Outcome, Phase};
 use pilotage_shared::status::{Refusal, RunStatus, SlotStatus};
+use pilotage_shared::text::Text;
 use serde::{Deserialize, Serialize};
 
 use crate::acceptable::{HostPolicy, Seen, acceptable};
 use permission::{Now, fresh};
+
+/// Bytes of a refusal's reason that are kept: eight of them, with all else of a slot, fit one record of the ledger (4 KiB).
+/// The whole reason stands in `last_ended` and in the run's report.
+const REFUSAL_WHY: usize = 140;
 
 /// One app's durable record in the host's ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +132,8 @@ pub enum RunSight {
     Alive(Phase),
     /// It has ended.
     Ended(Outcome),
+    /// It has ended on the release that it came from, because it was asked to turn back and not because anything failed.
+    TurnedBack(Why),
     /// It has not ended and nobody holds its lock.
     Lost,
 }
@@ -171,6 +179,7 @@ fn in_run(slot: &Slot, run: &RunEntry, held: &Held, sight: &Sight) -> Act {
     match &sight.run {
         RunSight::None | RunSight::Lost => Act::Resume,
         RunSight::Ended(outcome) => Act::Close { record: closed(slot, run, outcome) },
+        RunSight::TurnedBack(why) => Act::Close { record: turned_back(slot, run, why) },
         RunSight::Alive(Phase::Back(_)) => Act::Idle(Why::lossy("a run goes back")),
         RunSight::Alive(Phase::Beginning | Phase::Forward(_)) => {
             if sight.seen.blocked.packages.contains(&run.release.package) {
@@ -286,7 +295,8 @@ fn closed(slot: &Slot, run: &RunEntry, outcome: &Outcome) -> Slot {
     let mut record = Slot { run: None, last_ended: Some((generation, outcome.clone())), ..slot.clone() };
     let refusal = |why: &Why, needs_hands| {
         let deployment = run.deployment.clone()?;
-        Some(Refusal { release: run.release, deployment, why: why.clone(), needs_hands })
+        let why = Why::lossy(Text::<REFUSAL_WHY>::lossy(why.as_str()).as_str());
+        Some(Refusal { release: run.release, deployment, why, needs_hands })
     };
     match outcome {
         Outcome::Committed => {
@@ -310,6 +320,12 @@ fn closed(slot: &Slot, run: &RunEntry, outcome: &Outcome) -> Slot {
     let surplus = record.refused.len().saturating_sub(REFUSALS_MAX);
     record.refused.drain(..surplus);
     record
+}
+
+/// R31: as if validation had failed, but the release is not refused.
+fn turned_back(slot: &Slot, run: &RunEntry, why: &Why) -> Slot {
+    let record = closed(slot, run, &Outcome::RolledBack { why: why.clone() });
+    Slot { refused: slot.refused.clone(), ..record }
 }
 
 /// What the host says of this app (PROTOCOL §1): one consistent snapshot.

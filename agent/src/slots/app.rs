@@ -1,17 +1,19 @@
 //! One app on this host, with what the loop knows of it in memory.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pilotage_agent_core::acceptable::{HostPolicy, Seen};
 use pilotage_agent_core::run::{Contract, Kind, Permit, Request, Target};
-use pilotage_agent_core::slot::permission::Now;
+use pilotage_agent_core::slot::permission::{Now, Used, Void, void};
 use pilotage_agent_core::slot::{Bits, Held, RunKind, RunSight, Sight, Slot, status};
 use pilotage_agent_core::standing::Watched;
 use pilotage_bundle::appspec;
+use pilotage_disk::space;
 use pilotage_shared::digest::Digest;
 use pilotage_shared::health::{HealthCheck, HealthNote, Standing};
-use pilotage_shared::ids::BootId;
-use pilotage_shared::intent::{Go, Intent};
+use pilotage_shared::ids::{BootId, SessionId};
+use pilotage_shared::intent::Go;
 use pilotage_shared::manifest::Manifest;
 use pilotage_shared::name::{AppName, Version, Why};
 use pilotage_shared::release::{PackageName, Release};
@@ -24,6 +26,7 @@ use tracing::warn;
 use super::Telling;
 use crate::config::Config;
 use crate::layout::Layout;
+use crate::ledger::Check;
 use crate::rundir;
 use crate::watch::{self, Answer, Watch};
 
@@ -31,6 +34,9 @@ use crate::watch::{self, Answer, Watch};
 const STARTING: Millis = Millis::seconds(2);
 /// After a failed staging it is tried again.
 const STAGE_AGAIN: Millis = Millis::seconds(5);
+/// Bytes that must be free before anything is stopped: what the switch keeps aside was looked at while staging, this is for
+/// the journal, the logs and the ledger.
+const FREE_TO_BEGIN: u64 = 64 << 20;
 
 /// The app.
 pub struct App {
@@ -47,14 +53,19 @@ pub struct App {
     launched_at: Option<Uptime>,
     watch: Option<(Watch, Watched)>,
     said: (Why, Uptime),
-    first_install: bool,
-    watched_by_fleet: bool,
+    /// How it is watched, as the newest intent ever said; none: nobody said yet.
+    known: Option<Check>,
+    /// What the present run's permission was given for; in memory only, so it goes with the process (R6).
+    used: Option<Used>,
+    /// Since this agent began no run was seen and no answer was bad: what got traffic before may have it again at once.
+    undisturbed: bool,
 }
 
 impl App {
     /// From the ledger's record.
     pub fn new(slot: Slot) -> App {
         App {
+            undisturbed: slot.run.is_none(),
             slot,
             held: Held::default(),
             idle_because: None,
@@ -65,23 +76,28 @@ impl App {
             launched_at: None,
             watch: None,
             said: (Why::default(), Uptime(0)),
-            first_install: false,
-            watched_by_fleet: false,
+            known: None,
+            used: None,
         }
     }
 
-    /// The fleet's health check is asked from the first intent on, even before the first package is there.
-    pub fn watch(&mut self, intent: &Intent, variables: &std::collections::BTreeMap<String, String>, answers: &mpsc::Sender<Answer>) {
-        self.first_install = intent.first_install;
-        self.watched_by_fleet = intent.health.is_some();
-        let Some(check) = &intent.health else {
-            self.watch = None;
-            return;
-        };
-        if self.watch.as_ref().is_none_or(|(watch, _)| watch.check != *check) {
-            let watched = Watched::new(check, crate::clock::uptime());
-            self.watch = Some((Watch::start(intent.app.clone(), check.clone(), variables, answers.clone()), watched));
+    /// How it is watched; none: nobody said yet.
+    pub fn known(&self) -> Option<&Check> {
+        self.known.as_ref()
+    }
+
+    /// The fleet's health check is asked from the first intent on, even before the first package is there, and at once when
+    /// the agent is started again.
+    pub fn watch(&mut self, name: &AppName, known: Check, variables: &BTreeMap<String, String>, answers: &mpsc::Sender<Answer>) {
+        match &known.health {
+            None => self.watch = None,
+            Some(check) if self.watch.as_ref().is_some_and(|(watch, _)| watch.check == *check) => {}
+            Some(check) => {
+                let watched = Watched::new(check, crate::clock::uptime());
+                self.watch = Some((Watch::start(name.clone(), check.clone(), variables, answers.clone()), watched));
+            }
         }
+        self.known = Some(known);
     }
 
     /// One answer of the health check.
@@ -89,6 +105,7 @@ impl App {
         if let Some((_, watched)) = &mut self.watch {
             watched.answered(answer.good, now);
         }
+        self.undisturbed &= answer.good;
         if self.said.0 != answer.said {
             self.said = (answer.said.clone(), now);
         }
@@ -109,10 +126,11 @@ impl App {
                 seen => seen,
             },
         };
+        self.undisturbed &= self.slot.run.is_none();
     }
 
     /// What the core asks for.
-    pub fn sight<'a>(&self, telling: &'a Telling, policy: &'a HostPolicy, seen: &'a Seen, now: Uptime) -> Sight<'a> {
+    pub fn sight<'a>(&self, layout: &Layout, telling: &'a Telling, policy: &'a HostPolicy, seen: &'a Seen, now: Uptime) -> Sight<'a> {
         let standing = self.standing(now);
         let facts = (standing, self.slot.run.is_some(), self.slot.running);
         let intent = self.held.intent.as_ref();
@@ -125,7 +143,34 @@ impl App {
         };
         let wanted = intent.and_then(|i| i.release);
         let bits = if wanted.is_some() && wanted != self.bits_of { Bits::Absent } else { self.bits.clone() };
-        Sight { now, bits, run: self.run.clone(), obstacle: None, policy, seen }
+        Sight { now, bits, run: self.run.clone(), obstacle: self.obstacle(layout), policy, seen }
+    }
+
+    /// R30: a full disk; looked at only while something depends on it.
+    fn obstacle(&self, layout: &Layout) -> Option<Why> {
+        let permitted = self.held.intent.as_ref().is_some_and(|i| i.go == Go::Activate && i.generation > self.slot.spent);
+        if !permitted && self.slot.declines.is_none() {
+            return None;
+        }
+        // What cannot be measured is found by the deployer before it disturbs anything.
+        let free = space::free_bytes(&layout.state).ok().filter(|free| *free < FREE_TO_BEGIN)?;
+        Some(Why::lossy(&format!("disk: {} MB are free, {} MB are needed to begin", free >> 20, FREE_TO_BEGIN >> 20)))
+    }
+
+    /// A run begins under the permission that is held (R7 was written).
+    pub fn begun(&mut self, now: Uptime) {
+        let standing = self.standing(now);
+        self.used = self.held.intent.as_ref().map(|i| Used { session: i.session, generation: i.generation, standing });
+    }
+
+    /// R6, R15: while the run has disturbed nothing, what its permission was given for may still change.
+    pub fn revoke_when_void(&self, layout: &Layout, name: &AppName, session: Option<&SessionId>, now: Uptime) {
+        if !matches!(self.run, RunSight::Alive(Phase::Beginning)) {
+            return;
+        }
+        if let Some(why) = void(&self.slot, self.used.as_ref(), session, self.standing(now)) {
+            self.revoke(layout, name, &why.to_string());
+        }
     }
 
     /// Fetching has begun.
@@ -155,7 +200,7 @@ impl App {
 
     /// The run has ended: what answered before does not speak for what runs now.
     pub fn run_over(&mut self, now: Uptime) {
-        (self.launched_at, self.run) = (None, RunSight::None);
+        (self.launched_at, self.run, self.used) = (None, RunSight::None, None);
         if let Some((_, watched)) = &mut self.watch {
             if self.slot.running.is_some() {
                 watched.restarted(now);
@@ -182,11 +227,11 @@ impl App {
     pub fn standing(&self, now: Uptime) -> Standing {
         match &self.watch {
             Some((_, watched)) => watched.standing(now),
-            // Nobody said yet how it is to be asked.
-            None if self.held.intent.is_none() => Standing::Unknown,
+            // Nobody ever said how it is to be asked.
+            None if self.known.is_none() => Standing::Unknown,
             // Without a health check the last run speaks (DESIGN §10).
             None if self.slot.running.is_some() && self.slot.needs_hands.is_none() => Standing::Available,
-            None if self.slot.running.is_none() && self.first_install => Standing::Down,
+            None if self.slot.running.is_none() && self.known.as_ref().is_some_and(|k| k.first_install) => Standing::Down,
             None => Standing::Unknown,
         }
     }
@@ -204,14 +249,20 @@ impl App {
     fn phase(&self) -> Option<Phase> {
         match &self.run {
             RunSight::Alive(phase) => Some(*phase),
-            RunSight::None | RunSight::Ended(_) | RunSight::Lost => None,
+            RunSight::None | RunSight::Ended(_) | RunSight::TurnedBack(_) | RunSight::Lost => None,
         }
     }
 
-    /// May it get traffic? Not from before the first stop hook until it is available again.
+    /// May it get traffic? Not from before the first stop hook until it is available again. An agent that was started again
+    /// needs one good answer of what ran before: else the upgrade of all agents would take all hosts from their balancers.
     pub fn ready(&self, now: Uptime) -> bool {
         let disturbed = self.slot.run.is_some() && !matches!(self.run, RunSight::Alive(Phase::Beginning));
-        !disturbed && self.standing(now) == Standing::Available
+        !disturbed
+            && match self.standing(now) {
+                Standing::Available => true,
+                Standing::Settling => self.undisturbed,
+                Standing::Down | Standing::Unknown => false,
+            }
     }
 
     /// For a person at this host.
@@ -245,10 +296,10 @@ impl App {
         [self.slot.running, self.slot.previous, run, wanted].into_iter().flatten().map(|r| r.package).collect()
     }
 
-    /// R6: only before the first disturbing task, and only what needs a permission.
+    /// R6: only what needs a permission. Said once, and heard only before the first disturbing task.
     pub fn revoke(&self, layout: &Layout, name: &AppName, why: &str) {
         let Some(run) = &self.slot.run else { return };
-        if !matches!(run.kind, RunKind::Activate(_)) || !matches!(self.run, RunSight::Alive(Phase::Beginning)) {
+        if !matches!(run.kind, RunKind::Activate(_)) {
             return;
         }
         if let Err(error) = rundir::revoke(&layout.run(name, run.attempt), why) {
@@ -296,12 +347,15 @@ impl App {
             state: layout.state.display().to_string(),
         };
         rundir::create(&folder, &request)?;
+        if self.used.is_none() {
+            self.revoke(layout, name, &Void::Forgotten.to_string()); // a run that has disturbed something goes on all the same
+        }
         Ok(folder)
     }
 
     /// The check a run waits for: the fleet's, else the package's own.
     fn health(&self, layout: &Layout, name: &AppName, config: &Config, release: &Release) -> Option<HealthCheck> {
-        let fleet = self.watch.as_ref().filter(|_| self.watched_by_fleet).map(|(watch, _)| watch.check.clone());
+        let fleet = self.known.as_ref().and_then(|known| known.health.clone());
         let check = fleet.or_else(|| {
             let text = std::fs::read(layout.manifest(&release.package)).ok()?;
             let manifest = Manifest::decode(&text).ok()?;

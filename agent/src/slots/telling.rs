@@ -17,6 +17,9 @@ use tracing::warn;
 /// Frames whose moment of sending is remembered.
 const BEATS: usize = 64;
 
+/// A coordinator that takes no frame for so long is treated as silent; the loop has other work.
+const TAKES: Duration = Duration::from_secs(2);
+
 /// What R6 calls "neither standing, nor run, nor running release".
 type Facts = (Standing, bool, Option<Release>);
 
@@ -35,7 +38,7 @@ struct Session {
     seq: u64,
     beat: u64,
     sent: BTreeMap<u64, Uptime>,
-    last_sent: Uptime,
+    beat_due: Uptime,
     told: Option<(BTreeMap<AppName, SlotStatus>, u64)>,
     facts: BTreeMap<AppName, (Facts, u64)>,
     measured: bool,
@@ -53,7 +56,7 @@ impl Telling {
             seq: 0,
             beat: 0,
             sent: BTreeMap::new(),
-            last_sent: Uptime(0),
+            beat_due: Uptime(0),
             told: None,
             facts: BTreeMap::new(),
             measured: false,
@@ -88,9 +91,7 @@ impl Telling {
 
     /// How long until a heartbeat is due.
     pub fn next_beat(&self, now: Uptime) -> Option<Duration> {
-        let session = self.session.as_ref()?;
-        let due = session.last_sent + Millis(session.heartbeat.0 * 9 / 10);
-        Some(Duration::from_millis((due - now).0))
+        Some(Duration::from_millis((self.session.as_ref()?.beat_due - now).0))
     }
 
     /// Sends a status when something changed, a heartbeat when one is due.
@@ -118,18 +119,30 @@ impl Telling {
             Frame::Heartbeat(Heartbeat { session_n: session.id.n, seq: session.seq, beat: session.beat })
         };
         session.sent.insert(session.beat, now);
-        session.last_sent = now;
+        session.beat_due = now + early(session.heartbeat);
         while session.sent.len() > BEATS {
             session.sent.pop_first();
         }
         match encode(&frame) {
-            Ok(bytes) => {
-                // A session that is over is noticed by its receiving half.
-                session.sender.send(bytes).await;
-            }
+            // A session that is over is noticed by its receiving half.
+            Ok(bytes) => match tokio::time::timeout(TAKES, session.sender.send(bytes)).await {
+                Ok(_) => {}
+                Err(_) => {
+                    warn!("the coordinator takes no frames; the session is given up");
+                    self.session = None;
+                }
+            },
             Err(error) => warn!(%error, "a status could not be written"),
         }
     }
+}
+
+/// Between eight and nine and a half tenths of the heartbeat, at random: hosts do not all speak at once, and none is late.
+fn early(heartbeat: Millis) -> Millis {
+    let mut byte = [128];
+    // Without randomness the middle does as well.
+    let _ = getrandom::fill(&mut byte);
+    Millis(heartbeat.0 * (800 + 150 * u64::from(byte[0]) / 255) / 1000)
 }
 
 /// Notes of the health check are for people: they alone are no reason for a frame.

@@ -1,7 +1,7 @@
 //! R6: when a permission may be used. Every clause has its own reason to be stale.
 
 use pilotage_shared::health::Standing;
-use pilotage_shared::ids::SessionId;
+use pilotage_shared::ids::{Generation, SessionId};
 use pilotage_shared::intent::{Go, Intent};
 use pilotage_shared::time::Uptime;
 
@@ -72,4 +72,51 @@ pub fn fresh(slot: &Slot, intent: &Intent, now: &Now) -> Result<(), Stale> {
         return Err(Stale::NotDown);
     }
     Ok(())
+}
+
+/// What a permission was used on: remembered from the begin of its run until the run has disturbed something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// The session that gave it.
+    pub session: SessionId,
+    /// What was spent.
+    pub generation: Generation,
+    /// Measured here when the run began.
+    pub standing: Standing,
+}
+
+/// Why a permission that was used is void before anything was disturbed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Void {
+    /// The memory of it went with the agent's process (R3, R6).
+    #[error("the agent was started anew")]
+    Forgotten,
+    /// R3.
+    #[error("its session is over")]
+    Session,
+    /// A withdrawal, or another release (R5, R8).
+    #[error("a newer intent was seen")]
+    Generation,
+    /// Promise 5.
+    #[error("pinned")]
+    Pinned,
+    /// R6, R15: one that holds while the app is down does not hold when it has come up.
+    #[error("the app's standing has changed")]
+    Standing,
+}
+
+/// R6 once more, for as long as the run has disturbed nothing: the deployer asks it immediately before its first disturbing
+/// task, by the mark that the agent leaves. The lease and the boot are in the deployer's order; a block is a turn back (R29).
+pub fn void(slot: &Slot, used: Option<&Used>, session: Option<&SessionId>, standing: Standing) -> Option<Void> {
+    let Some(used) = used else { return Some(Void::Forgotten) };
+    if session != Some(&used.session) {
+        return Some(Void::Session);
+    }
+    if slot.seen > used.generation {
+        return Some(Void::Generation);
+    }
+    if slot.pinned.is_some() {
+        return Some(Void::Pinned);
+    }
+    (standing != used.standing).then_some(Void::Standing)
 }

@@ -7,8 +7,9 @@ use pilotage_shared::time::{Millis, Uptime};
 use pilotage_shared::wire::Welcome;
 
 use super::host::{Host, OldCoordinator, welcome};
-use super::permission::Stale;
+use super::permission::{Stale, Used, Void, void};
 use super::receive::{Dropped, Received, receive};
+use super::recovered::{Found, recovered};
 use super::*;
 
 const SESSION: SessionId = SessionId { epoch: Epoch([1; 32]), n: 7 };
@@ -254,4 +255,49 @@ fn r33_a_host_never_joins_an_epoch_that_it_has_left() {
     assert_eq!(welcome(&second, &from(1, 2)), Err(OldCoordinator));
     assert_eq!(welcome(&second, &from(2, 2)).unwrap().left, [Epoch([1; 32])]);
     assert_eq!(second.blocked.version, 2, "R29: the list is durable on the host");
+}
+
+#[test]
+fn r6_r15_a_used_permission_is_void_when_what_it_was_given_for_changes_before_the_first_disturbance() {
+    let slot = Case::in_run(RunSight::Alive(Phase::Beginning)).slot;
+    let used = Used { session: SESSION, generation: Generation(10), standing: Standing::Down };
+    let check = |slot: &Slot, used: Option<&Used>, session: Option<&SessionId>, standing, expected| {
+        assert_eq!(void(slot, used, session, standing), expected);
+    };
+    let (other, good) = (SessionId { n: 8, ..SESSION }, Some(&used));
+    check(&slot, good, Some(&SESSION), Standing::Down, None);
+    check(&slot, None, Some(&SESSION), Standing::Down, Some(Void::Forgotten));
+    check(&slot, good, Some(&other), Standing::Down, Some(Void::Session));
+    check(&slot, good, None, Standing::Down, Some(Void::Session));
+    check(&slot, good, Some(&SESSION), Standing::Settling, Some(Void::Standing));
+    check(&Slot { seen: Generation(11), ..slot.clone() }, good, Some(&SESSION), Standing::Down, Some(Void::Generation));
+    check(&hands::pin(&slot, Why::lossy("maria")), good, Some(&SESSION), Standing::Down, Some(Void::Pinned));
+}
+
+#[test]
+fn r31_a_run_that_was_asked_to_turn_back_is_over_and_refuses_nothing() {
+    let why = Why::lossy("generation 12 wants what it came from");
+    let Act::Close { record } = Case::in_run(RunSight::TurnedBack(why.clone())).next() else { panic!() };
+    assert_eq!((record.run, record.running, record.refused.len()), (None, Some(release(1)), 0));
+    assert_eq!(record.last_ended, Some((Generation(10), Outcome::RolledBack { why })));
+}
+
+#[test]
+fn a_new_ledger_takes_over_the_run_of_an_earlier_one_and_gives_no_number_again() {
+    let run = |attempt| RunEntry { attempt, ..Case::in_run(RunSight::None).slot.run.unwrap() };
+    let found = |attempt, ended| Found { run: run(attempt), ended };
+    let check = |slot: &Slot, found: &[Found], attempts, expected: Option<u32>| {
+        let record = recovered(slot, found).unwrap_or_else(|| slot.clone());
+        assert_eq!((record.attempts, record.run.map(|r| r.attempt)), (attempts, expected), "{found:?}");
+    };
+    let empty = Slot::default();
+    check(&empty, &[], 0, None);
+    check(&empty, &[found(2, true), found(7, true), found(3, true)], 7, None);
+    check(&empty, &[found(6, true), found(7, false)], 7, Some(7));
+    check(&Slot { attempts: 7, ..Slot::default() }, &[found(7, false)], 7, None);
+    let set_back = Slot { attempts: 5, run: Some(run(5)), ..Slot::default() };
+    check(&set_back, &[found(5, true), found(7, false)], 7, Some(7)); // R26: the one that may be alive
+    let record = recovered(&empty, &[found(7, false)]).unwrap();
+    assert_eq!((record.seen, record.spent), (Generation(10), Generation(10)), "R7: a run that has begun has spent it");
+    assert_eq!(record.running, Some(release(1)), "what ran when it began");
 }
