@@ -1,8 +1,9 @@
 //! `pilotage status`: all fleets in a table, or one fleet in five lines.
 
-use pilotage_shared::api::v1::{CoordinatorView, DeploymentView, FleetState, FleetStatus, StatusView};
+use pilotage_shared::api::v1::{CoordinatorView, DeploymentView, FleetState, FleetStatus, OutcomeWord, StatusView};
 
 use super::columns::{Align, columns};
+use super::deployment;
 use super::words::{Clock, plural, release, version};
 use crate::output::safe;
 
@@ -37,6 +38,9 @@ pub fn one(fleet: &FleetStatus, clock: &Clock) -> Vec<String> {
         None => format!("{}  nothing was ever deployed", fleet.fleet),
     }];
     if let Some(deployment) = &fleet.deployment {
+        let ended_badly = deployment.outcome.is_some_and(|word| word != OutcomeWord::Succeeded);
+        let because = deployment.because.as_deref().filter(|text| ended_badly && !text.is_empty());
+        lines.extend(because.map(|because| format!("because  {}", safe(because))));
         lines.extend(waves(deployment));
     }
     lines.push(numbers(fleet));
@@ -54,8 +58,9 @@ fn headline(fleet: &FleetStatus, deployment: &DeploymentView, clock: &Clock) -> 
     let blocked = if blockers > 0 && fleet.state != FleetState::Settled { format!(", {}", plural(blockers, "blocker", "blockers")) } else { String::new() };
     let since = fleet.since.map_or_else(String::new, |since| format!(" {}", clock.ago(since)));
     let reason = if deployment.reason.is_empty() { String::new() } else { format!(", {}", safe(&deployment.reason)) };
+    let ended = deployment.outcome.filter(|word| *word != OutcomeWord::Succeeded).map_or_else(String::new, |word| format!("{} · ", deployment::outcome(word)));
     format!(
-        "{}  {}{over}  {}{since}{blocked}      by {}{reason}, {}",
+        "{}  {}{over}  {ended}{}{since}{blocked}      by {}{reason}, {}",
         deployment.id,
         release(&deployment.wanted),
         state(fleet),
@@ -184,6 +189,16 @@ mod tests {
                 "next  pilotage explain web-prod",
             ]
         );
+    }
+
+    #[test]
+    fn a_fleet_whose_last_deployment_went_back_says_so() {
+        let status = samples::status();
+        let back = DeploymentView { because: Some("3 of 3 tolerated failed".into()), ..samples::rolled_back() };
+        let fleet = FleetStatus { deployment: Some(back), state: FleetState::Settled, ..status.fleets[2].clone() };
+        let lines = one(&fleet, &samples::clock());
+        assert!(lines[0].contains("rolled back · settled"), "{}", lines[0]);
+        assert_eq!(lines[1], "because  3 of 3 tolerated failed");
     }
 
     #[test]
