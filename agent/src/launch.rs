@@ -40,6 +40,11 @@ impl Launcher {
         Ok(Launcher { program, launch, children: Vec::new() })
     }
 
+    /// The deployer that is run.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Starts a deployer on a run directory. That it began to work is seen by its lock and its journal, not here.
     pub fn start(&mut self, folder: &Path) -> anyhow::Result<()> {
         self.reap();

@@ -1,5 +1,5 @@
-//! The host's durable memory: one record of the host, and for each app its slot and how its health is asked. Version 1,
-//! bincode, frozen by the tests below.
+//! The host's durable memory: one record of the host, and for each app its slot, how its health is asked, and what is kept of
+//! its processes. Version 1, bincode, frozen by the tests below.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::path::Path;
 use bincode::Options as _;
 use pilotage_agent_core::slot::Slot;
 use pilotage_agent_core::slot::host::Host;
+use pilotage_agent_core::slot::life::Life;
 use pilotage_disk::{OpenOptions, RecordStore, StoreError, Write};
 use pilotage_shared::health::HealthCheck;
 use pilotage_shared::ids::LedgerId;
@@ -18,6 +19,7 @@ use tracing::warn;
 const HOST: u8 = 1;
 const SLOT: u8 = 2;
 const CHECK: u8 = 3;
+const LIFE: u8 = 4;
 const VERSION: u8 = 1;
 /// A ledger holds a few records; sled needs little.
 const OPEN: OpenOptions = OpenOptions { cache_bytes: 8 << 20, guard_bytes: 16 << 20, ballast_bytes: 1 << 20 };
@@ -63,6 +65,8 @@ pub struct Contents {
     pub slots: BTreeMap<AppName, Slot>,
     /// How each app is watched.
     pub checks: BTreeMap<AppName, Check>,
+    /// What is kept of each app's processes.
+    pub lives: BTreeMap<AppName, Life>,
     /// It was made now.
     pub new: bool,
 }
@@ -85,7 +89,7 @@ impl Ledger {
         }
         let mut records = Vec::new();
         ledger.store.load(|record| records.push(record))?;
-        let (mut host, mut slots, mut checks) = (None, BTreeMap::new(), BTreeMap::new());
+        let (mut host, mut slots, mut checks, mut lives) = (None, BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for record in records {
             let name = String::from_utf8_lossy(&record.key).into_owned();
             if record.version != VERSION {
@@ -96,17 +100,18 @@ impl Ledger {
                 HOST => host = Some(options().deserialize(&record.value).map_err(form)?),
                 SLOT => drop(slots.insert(AppName::new(&name)?, options().deserialize(&record.value).map_err(form)?)),
                 CHECK => drop(checks.insert(AppName::new(&name)?, options().deserialize(&record.value).map_err(form)?)),
+                LIFE => drop(lives.insert(AppName::new(&name)?, options().deserialize(&record.value).map_err(form)?)),
                 table => return Err(LedgerError::Table(table)),
             }
         }
         if let Some(host) = host {
-            return Ok((ledger, Contents { host, slots, checks, new: false }));
+            return Ok((ledger, Contents { host, slots, checks, lives, new: false }));
         }
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|e| LedgerError::Random(e.to_string()))?;
         let host = Host { ledger: LedgerId(id), last: None, left: Vec::new(), blocked: Blocked::default() };
         ledger.write_host(&host)?;
-        Ok((ledger, Contents { host, slots, checks, new: true }))
+        Ok((ledger, Contents { host, slots, checks, lives, new: true }))
     }
 
     /// On disk when it returns.
@@ -117,14 +122,22 @@ impl Ledger {
 
     /// On disk when it returns; one write, so that spent and run, or run and running, change together (R7).
     pub fn write_slot(&mut self, app: &AppName, slot: &Slot) -> Result<(), LedgerError> {
-        let value = options().serialize(slot).map_err(|e| LedgerError::Form(app.to_string(), e))?;
-        Ok(self.store.commit(&[vec![Write::Put { table: SLOT, key: app.as_str().into(), version: VERSION, value }]])?)
+        self.write(SLOT, app, slot)
     }
 
     /// On disk when it returns.
     pub fn write_check(&mut self, app: &AppName, check: &Check) -> Result<(), LedgerError> {
-        let value = options().serialize(check).map_err(|e| LedgerError::Form(app.to_string(), e))?;
-        Ok(self.store.commit(&[vec![Write::Put { table: CHECK, key: app.as_str().into(), version: VERSION, value }]])?)
+        self.write(CHECK, app, check)
+    }
+
+    /// On disk when it returns.
+    pub fn write_life(&mut self, app: &AppName, life: &Life) -> Result<(), LedgerError> {
+        self.write(LIFE, app, life)
+    }
+
+    fn write(&mut self, table: u8, app: &AppName, record: &impl Serialize) -> Result<(), LedgerError> {
+        let value = options().serialize(record).map_err(|e| LedgerError::Form(app.to_string(), e))?;
+        Ok(self.store.commit(&[vec![Write::Put { table, key: app.as_str().into(), version: VERSION, value }]])?)
     }
 }
 
@@ -157,11 +170,15 @@ mod tests {
         assert!(made.new && made.slots.is_empty() && made.checks.is_empty());
         ledger.write_slot(&app, &slot).unwrap();
         ledger.write_check(&app, &check).unwrap();
+        let life = Life { proved: None, restarts: 3 };
+        assert_eq!(options().serialize(&life).unwrap(), [0, 3, 0, 0, 0]);
+        ledger.write_life(&app, &life).unwrap();
         drop(ledger);
         let (_, found) = Ledger::open(dir.path()).unwrap();
         assert_eq!((found.host, found.new), (made.host, false));
         assert_eq!(found.slots, BTreeMap::from([(app.clone(), slot)]));
-        assert_eq!(found.checks, BTreeMap::from([(app, check)]));
+        assert_eq!(found.checks, BTreeMap::from([(app.clone(), check)]));
+        assert_eq!(found.lives, BTreeMap::from([(app, life)]));
     }
 
     #[test]
@@ -195,7 +212,7 @@ mod tests {
         use pilotage_shared::time::Uptime;
         let now = Now { uptime: Uptime(0), session: None, lease_ends: None, facts_told_in: None, standing: Standing::Unknown };
         let (policy, seen) = (HostPolicy::default(), Seen::default());
-        let sight = Sight { now, bits: Bits::Absent, run: RunSight::Ended(outcome), obstacle: None, policy: &policy, seen: &seen };
+        let sight = Sight { now, bits: Bits::Absent, run: RunSight::Ended(outcome), gone: false, obstacle: None, policy: &policy, seen: &seen };
         match next(slot, &Held::default(), &sight) {
             Act::Close { record } => record,
             other => panic!("{other:?}"),

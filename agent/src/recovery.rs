@@ -42,7 +42,8 @@ fn entry_of(request: Request) -> RunEntry {
     let kind = match request.kind {
         Kind::Activate(permit) => RunKind::Activate(permit.generation),
         // No permission is spent by either.
-        Kind::LocalRollback | Kind::GoBack => RunKind::LocalRollback,
+        Kind::LocalRollback => RunKind::LocalRollback,
+        Kind::GoBack => RunKind::Again,
     };
     RunEntry {
         attempt: request.run.attempt,

@@ -14,7 +14,7 @@ use pilotage_agent_core::lifecycle::Task;
 use pilotage_agent_core::run::{JOURNAL, LOGS};
 use pilotage_client::agent::Coordinator;
 use pilotage_shared::limits::LOG_TAIL;
-use pilotage_shared::run::{Event, RunReport};
+use pilotage_shared::run::{Event, Outcome, RunReport};
 use tracing::{debug, warn};
 
 use crate::link::said;
@@ -143,12 +143,21 @@ fn by_app(runs: &Path) -> std::io::Result<BTreeMap<String, Vec<PathBuf>>> {
     Ok(apps)
 }
 
-/// The oldest acknowledged ones of each app go; what was not acknowledged stays.
+/// The oldest acknowledged ones of each app go; what was not acknowledged stays, and so does whatever has started what runs:
+/// its journal names the processes (R27).
 fn sweep(runs: &Path) -> std::io::Result<()> {
     for folders in by_app(runs)?.into_values() {
         let old = folders.len().saturating_sub(KEPT);
-        for folder in folders.into_iter().take(old).filter(|f| f.join(REPORTED).exists()) {
-            fs::remove_dir_all(folder)?;
+        if old == 0 {
+            continue;
+        }
+        let outcomes: Vec<Option<Outcome>> = folders.iter().map(|f| rundir::report(f).map(|r| r.outcome)).collect();
+        let newest = |wanted: fn(&Outcome) -> bool| outcomes.iter().rposition(|o| o.as_ref().is_some_and(wanted));
+        let starters = [newest(|o| matches!(o, Outcome::Committed)), newest(|o| matches!(o, Outcome::RolledBack { .. }))];
+        for (n, folder) in folders.iter().enumerate().take(old) {
+            if folder.join(REPORTED).exists() && !starters.contains(&Some(n)) {
+                fs::remove_dir_all(folder)?;
+            }
         }
     }
     Ok(())

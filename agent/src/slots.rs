@@ -2,6 +2,8 @@
 //! does it. Everything that takes long (fetching, asking, sending) is done elsewhere and comes back as an event.
 
 mod app;
+mod health;
+mod order;
 mod telling;
 
 use std::collections::BTreeMap;
@@ -13,10 +15,12 @@ use futures_util::StreamExt as _;
 use pilotage_agent_core::acceptable::{HostPolicy, Seen};
 use pilotage_agent_core::slot::host::{self, Host};
 use pilotage_agent_core::slot::receive::{Received, receive};
-use pilotage_agent_core::slot::{Act, Slot, hands as by_hand, next};
+use pilotage_agent_core::slot::life::Life;
+use pilotage_agent_core::slot::{Act, RunKind, Slot, hands as by_hand, next};
 use pilotage_client::agent::Coordinator;
 use pilotage_shared::ids::BootId;
 use pilotage_shared::intent::{Blocked, Intent};
+use pilotage_shared::metrics::HostMetrics;
 use pilotage_shared::name::{AppName, Why};
 use pilotage_shared::release::Release;
 use pilotage_shared::wire::{Frame, Welcome};
@@ -36,6 +40,7 @@ use crate::recovery;
 use crate::serve::{self, View};
 use crate::watch::Answer;
 use app::App;
+use health::Means;
 use telling::Telling;
 
 /// How often a living run directory is looked at.
@@ -66,7 +71,7 @@ struct Agent {
 /// Runs until SIGTERM or SIGINT; deployers and applications are left alone.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let layout = Layout::open(&config.state)?;
-    let (mut ledger, Contents { host, mut slots, checks, new }) = Ledger::open(&layout.private().join("ledger")).context("failed to open the ledger")?;
+    let (mut ledger, Contents { host, mut slots, checks, mut lives, new }) = Ledger::open(&layout.private().join("ledger")).context("failed to open the ledger")?;
     layout.write_blocked(&host.blocked)?;
     recovery::recover(&layout, &mut ledger, &mut slots).context("failed to read the run directories")?;
     let launcher = Launcher::new(&config.deployer, config.launch, &layout)?;
@@ -96,7 +101,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         host,
         boot: clock::boot(),
         policy: HostPolicy::default(),
-        apps: slots.into_iter().map(|(name, slot)| (name, App::new(slot))).collect(),
+        apps: slots.into_iter().map(|(name, slot)| {
+            let life = lives.remove(&name).unwrap_or_default();
+            (name, App::new(slot, life))
+        }).collect(),
         telling: Telling::default(),
         launcher,
         coordinator,
@@ -107,8 +115,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         view,
     };
     for (name, check) in checks {
+        let means = Means { layout: &agent.layout, config: &agent.config, deployer: agent.launcher.program(), answers: &agent.answers };
         if let Some(app) = agent.apps.get_mut(&name) {
-            app.watch(&name, check, &agent.config.variables, &agent.answers);
+            app.health.learn(check, &name, &app.slot, &means);
         }
     }
     let mut signals = signal_hook_tokio::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?;
@@ -181,14 +190,14 @@ impl Agent {
         for app in self.apps.values_mut() {
             app.held.intent = None; // what was held is of another session (R3)
         }
-        let metrics = self.meter.read(&self.layout.state);
+        let metrics = self.read_meter();
         self.telling.joined(welcome, sender, metrics);
         self.tell().await;
         Ok(())
     }
 
     fn intended(&mut self, intent: Intent) -> anyhow::Result<()> {
-        let app = self.apps.entry(intent.app.clone()).or_insert_with(|| App::new(Slot::default()));
+        let app = self.apps.entry(intent.app.clone()).or_insert_with(|| App::new(Slot::default(), Life::default()));
         match receive(&app.slot, &app.held, self.telling.session(), &intent) {
             Received::Drop(why) => {
                 debug!(app = %intent.app, generation = %intent.generation, %why, "intent dropped");
@@ -201,10 +210,11 @@ impl Agent {
             Received::Take { record: None } => {}
         }
         let check = Check { health: intent.health.clone(), first_install: intent.first_install };
-        if app.known() != Some(&check) {
+        if app.health.known() != Some(&check) {
             self.ledger.write_check(&intent.app, &check)?;
         }
-        app.watch(&intent.app, check, &self.config.variables, &self.answers);
+        let means = Means { layout: &self.layout, config: &self.config, deployer: self.launcher.program(), answers: &self.answers };
+        app.health.learn(check, &intent.app, &app.slot, &means);
         app.held.intent = Some(intent);
         Ok(())
     }
@@ -226,8 +236,9 @@ impl Agent {
     }
 
     fn answered(&mut self, answer: Answer) {
-        if let Some(app) = self.apps.get_mut(&answer.app) {
-            app.answered(&answer, clock::uptime());
+        let count = self.apps.get_mut(&answer.app).is_some_and(|app| app.answered(&answer, clock::uptime()));
+        if count {
+            self.measure();
         }
     }
 
@@ -247,9 +258,19 @@ impl Agent {
 
     fn measure(&mut self) {
         self.launcher.reap();
-        let metrics = self.meter.read(&self.layout.state);
+        let metrics = self.read_meter();
         self.telling.measured(metrics.clone());
         self.view.send_modify(|view| view.metrics = metrics);
+    }
+
+    fn read_meter(&mut self) -> HostMetrics {
+        let mut metrics = self.meter.read(&self.layout.state);
+        for (name, app) in &mut self.apps {
+            let entry = metrics.apps.entry(name.clone()).or_default();
+            entry.restarts = app.vigil.life.restarts;
+            app.counted(entry.processes as usize);
+        }
+        metrics
     }
 
     /// R6: a run that has disturbed nothing yet and whose permission is void does not begin.
@@ -276,6 +297,9 @@ impl Agent {
         let Some(app) = self.apps.get_mut(name) else { return Ok(false) };
         app.pass(&self.layout, name, now);
         app.revoke_when_void(&self.layout, name, self.telling.session(), now);
+        if app.feel_pulse(now) {
+            self.ledger.write_life(name, &app.vigil.life)?;
+        }
         let sight = app.sight(&self.layout, &self.telling, &self.policy, &seen, now);
         match next(&app.slot, &app.held, &sight) {
             Act::Idle(why) => {
@@ -297,6 +321,11 @@ impl Agent {
                 self.ledger.write_slot(name, &record)?; // R7: before the deployer starts
                 app.slot = record;
                 app.begun(now);
+                if app.slot.run.as_ref().is_some_and(|run| run.kind == RunKind::Again) {
+                    warn!(app = %name, "its process is gone: it is started again");
+                    app.vigil.began(now);
+                    self.ledger.write_life(name, &app.vigil.life)?;
+                }
                 self.start(name)?;
             }
             Act::Resume => self.start(name)?,
@@ -305,10 +334,11 @@ impl Agent {
                 return Ok(false);
             }
             Act::Close { record } => {
-                info!(app = %name, outcome = ?record.last_ended.as_ref().map(|(_, o)| o), "run over");
+                info!(app = %name, run = ?sight.run, "run over");
                 self.ledger.write_slot(name, &record)?;
                 app.slot = record;
-                app.run_over(now);
+                let means = Means { layout: &self.layout, config: &self.config, deployer: self.launcher.program(), answers: &self.answers };
+                app.run_over(name, &means, now);
                 self.reports.send_modify(|n| *n += 1);
                 app.forget_damaged(&self.layout, name);
                 let in_use = app.in_use();

@@ -1,6 +1,7 @@
 //! Asks one application how it is, for as long as its slot exists. What the answers mean is decided in `agent/core`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,9 +9,13 @@ use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use pilotage_shared::health::{HealthCheck, Probe};
 use pilotage_shared::name::{AppName, Why};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+/// What the deployer may take besides the command itself.
+const BY_COMMAND: Duration = Duration::from_secs(5);
 
 /// One answer.
 #[derive(Debug)]
@@ -21,6 +26,15 @@ pub struct Answer {
     pub good: bool,
     /// As `503 Service Unavailable`.
     pub said: Why,
+}
+
+/// Asks a package's own command for us: the agent runs nothing of a package itself (DESIGN §6).
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// The deployer.
+    pub program: PathBuf,
+    /// The order of what runs, as JSON; it is secret (the host's variables) and goes through a pipe.
+    pub order: Vec<u8>,
 }
 
 /// A running watch; ends when it is dropped.
@@ -38,17 +52,19 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    /// Begins to ask. `variables` are the host's own, for `${NAME}`.
-    pub fn start(app: AppName, check: HealthCheck, variables: &BTreeMap<String, String>, answers: mpsc::Sender<Answer>) -> Watch {
+    /// Begins to ask. `variables` are the host's own, for `${NAME}`; `asker` is for checks by command.
+    pub fn start(app: AppName, check: HealthCheck, variables: &BTreeMap<String, String>, asker: Option<Asker>, answers: mpsc::Sender<Answer>) -> Watch {
         let probe = resolve(&check.probe, variables);
         let (every, timeout) = (Duration::from_millis(check.every.0), Duration::from_millis(check.timeout.0));
+        // Who asks by command keeps the time himself and ends what hangs.
+        let timeout = if asker.is_some() { timeout + BY_COMMAND } else { timeout };
         let task = tokio::spawn(async move {
             let mut beat = tokio::time::interval(every);
             beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 beat.tick().await;
                 let result = match &probe {
-                    Ok(probe) => match tokio::time::timeout(timeout, ask(probe)).await {
+                    Ok(probe) => match tokio::time::timeout(timeout, ask(probe, asker.as_ref())).await {
                         Ok(result) => result,
                         Err(_) => Err(format!("no answer within {timeout:?}")),
                     },
@@ -93,7 +109,7 @@ fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<String
     Ok(out)
 }
 
-async fn ask(probe: &Probe) -> Result<String, String> {
+async fn ask(probe: &Probe, asker: Option<&Asker>) -> Result<String, String> {
     match probe {
         Probe::Http { url } => http(url.as_str()).await,
         Probe::Tcp { address } => TcpStream::connect(address.as_str()).await.map(|_| "accepted".into()).map_err(|e| plain(&e)),
@@ -105,9 +121,23 @@ async fn ask(probe: &Probe) -> Result<String, String> {
             let state = String::from_utf8_lossy(&state.stdout).trim().to_owned();
             if state == "active" { Ok(state) } else { Err(format!("{unit} is {state}")) }
         }
-        // A command is the package's: it is asked by the deployer in a run, as the package's user; the agent runs nothing of it.
-        Probe::Command { .. } => Err("a health check by command is asked in runs only".into()),
+        Probe::Command { location } => match asker {
+            Some(asker) => by_command(asker).await.map(|()| format!("{location} says it is well")),
+            None => Err("only a package's own AppSpec can ask by command".into()),
+        },
     }
+}
+
+async fn by_command(asker: &Asker) -> Result<(), String> {
+    let mut command = tokio::process::Command::new(&asker.program);
+    command.arg("--ask").env_clear().stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(|e| format!("the deployer: {e}"))?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(&asker.order).await.map_err(|e| plain(&e))?;
+    }
+    let output = child.wait_with_output().await.map_err(|e| plain(&e))?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().trim_start_matches("pilotage-deployer: ").to_owned();
+    if output.status.success() { Ok(()) } else { Err(said) }
 }
 
 async fn http(url: &str) -> Result<String, String> {

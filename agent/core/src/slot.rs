@@ -9,10 +9,11 @@
 //! ```
 //!
 //! The agent does not restart or roll back a committed release because its health check fails (R27): nothing here reads the
-//! standing but for R6.
+//! standing but for R6. What is started again is what is gone (`life`).
 
 pub mod hands;
 pub mod host;
+pub mod life;
 pub mod permission;
 pub mod receive;
 pub mod recovered;
@@ -84,6 +85,8 @@ pub enum RunKind {
     Activate(Generation),
     /// A person's at this host.
     LocalRollback,
+    /// The host's own: its process is gone, and it is started again as it is (R27).
+    Again,
 }
 
 /// What the agent knows of one app in memory only: lost at its restart, made anew by the next intent.
@@ -102,6 +105,8 @@ pub struct Sight<'a> {
     pub bits: Bits,
     /// The run in the ledger, as its directory says.
     pub run: RunSight,
+    /// What runs was committed, and its process is gone (R27; `life`).
+    pub gone: bool,
     /// Something on this host speaks against beginning now, as a full disk (R30).
     pub obstacle: Option<Why>,
     /// What this host's owner demands of releases.
@@ -170,8 +175,19 @@ pub enum Act {
 pub fn next(slot: &Slot, held: &Held, sight: &Sight) -> Act {
     match &slot.run {
         Some(run) => in_run(slot, run, held, sight),
-        None => at_rest(slot, held, sight),
+        None => match at_rest(slot, held, sight) {
+            Act::Idle(why) => again(slot, sight).unwrap_or(Act::Idle(why)),
+            act => act,
+        },
     }
+}
+
+/// R27: by a run without a loan (R26). A pin holds the release, not its process.
+fn again(slot: &Slot, sight: &Sight) -> Option<Act> {
+    let release = slot.running.filter(|_| sight.gone && slot.needs_hands.is_none())?;
+    acceptable(&release, &[], sight.policy, sight.seen).ok()?;
+    let begun = begun(slot, RunKind::Again, None, release);
+    Some(Act::Begin { record: Slot { declines: slot.declines.clone(), ..begun } })
 }
 
 /// R26: one run at a time; it is finished, whatever else is wanted.
@@ -197,7 +213,8 @@ fn in_run(slot: &Slot, run: &RunEntry, held: &Held, sight: &Sight) -> Act {
 fn newer(intent: &Intent, run: &RunEntry) -> bool {
     match run.kind {
         RunKind::Activate(generation) => intent.generation > generation,
-        RunKind::LocalRollback => false, // a person's word at the host stands (promise 5)
+        // A person's word at the host stands (promise 5); what is only started again has nothing to turn back to.
+        RunKind::LocalRollback | RunKind::Again => false,
     }
 }
 
@@ -281,7 +298,7 @@ pub(crate) fn begun(slot: &Slot, kind: RunKind, deployment: Option<DeploymentId>
     let run = RunEntry { attempt, kind, deployment, release, from: slot.running };
     let spent = match kind {
         RunKind::Activate(generation) => generation,
-        RunKind::LocalRollback => slot.spent,
+        RunKind::LocalRollback | RunKind::Again => slot.spent,
     };
     Slot { spent, run: Some(run), attempts: attempt, declines: None, ..slot.clone() }
 }
@@ -291,6 +308,8 @@ fn closed(slot: &Slot, run: &RunEntry, outcome: &Outcome) -> Slot {
     let generation = match run.kind {
         RunKind::Activate(generation) => generation,
         RunKind::LocalRollback => slot.spent,
+        // Nothing was decided: it is down, as it was before, and a release that can run may be wanted here any time.
+        RunKind::Again => return Slot { run: None, ..slot.clone() },
     };
     let mut record = Slot { run: None, last_ended: Some((generation, outcome.clone())), ..slot.clone() };
     let refusal = |why: &Why, needs_hands| {
@@ -333,7 +352,7 @@ pub fn status(slot: &Slot, staged: Option<Release>, phase: Option<Phase>, standi
     let run = slot.run.as_ref().map(|run| RunStatus {
         generation: match run.kind {
             RunKind::Activate(generation) => Some(generation),
-            RunKind::LocalRollback => None,
+            RunKind::LocalRollback | RunKind::Again => None,
         },
         release: run.release,
         phase: phase.unwrap_or(Phase::Beginning),

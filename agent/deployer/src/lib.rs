@@ -3,6 +3,7 @@
 //!
 //! Blocking IO and plain threads only. The library exists so that tests can reach the parts; the agent starts the binary.
 
+pub mod ask;
 pub mod clock;
 pub mod directory;
 pub mod hook;

@@ -2,7 +2,8 @@
 //! a command line holds no name of an app, because hooks end processes by their command lines.
 //!
 //! Exit codes: 0 the run has ended and is reported (whatever its outcome), 1 it cannot be worked on, 2 wrong usage,
-//! 3 another deployer performs it. `--supervise` and `--exec` are how it starts itself for hooks (`hook`).
+//! 3 another deployer performs it. `--supervise` and `--exec` are how it starts itself for hooks (`hook`); by `--ask` the agent
+//! asks the health check of a package between runs (`ask`): 0 well, 1 not, and why on stderr.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 
 use pilotage_deployer::directory::DirectoryError;
 use pilotage_deployer::hook::{end, exec, supervise};
-use pilotage_deployer::perform;
+use pilotage_deployer::{ask, perform};
 
 /// A hook that could not be started, as shells say it.
 const CANNOT_EXECUTE: u8 = 126;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     match argument.to_str() {
         Some("--exec") => exec::exec().map_or_else(|e| complain(&end::said(&e), CANNOT_EXECUTE), |()| ExitCode::SUCCESS),
         Some("--supervise") => supervise::supervise().map_or_else(|e| complain(&end::said(&e), 1), |()| ExitCode::SUCCESS),
+        Some("--ask") => ask::ask(std::io::stdin().lock()).map_or_else(|why| complain(&why, 1), |()| ExitCode::SUCCESS),
         Some("--version") => {
             // To a closed stdout nothing can be said.
             let _ = writeln!(std::io::stdout(), "pilotage-deployer {}", env!("CARGO_PKG_VERSION"));

@@ -30,7 +30,12 @@ fn run(runs: &Path, name: &str, entries: Vec<Entry>) -> PathBuf {
     fs::create_dir_all(folder.join(LOGS)).unwrap();
     let lines: Vec<u8> = entries.into_iter().flat_map(|entry| line::line(&Record { at: Uptime(0), wall: 0, entry })).collect();
     fs::write(folder.join(JOURNAL), lines).unwrap();
-    let report = RunReport {
+    fs::write(folder.join(REPORT), serde_json::to_vec(&report(Outcome::RolledBack { why: Why::lossy("it failed") })).unwrap()).unwrap();
+    folder
+}
+
+fn report(outcome: Outcome) -> RunReport {
+    RunReport {
         id: RunId { deployment: Some("web-prod.7".parse().unwrap()), host: HostName::new("h1").unwrap(), attempt: 1 },
         app: AppName::new("web").unwrap(),
         generation: None,
@@ -40,10 +45,8 @@ fn run(runs: &Path, name: &str, entries: Vec<Entry>) -> PathBuf {
         took_ms: 0,
         out_of_service_ms: None,
         events: Vec::new(),
-        outcome: Outcome::RolledBack { why: Why::lossy("it failed") },
-    };
-    fs::write(folder.join(REPORT), serde_json::to_vec(&report).unwrap()).unwrap();
-    folder
+        outcome,
+    }
 }
 
 /// Goes forward through a start that fails, and back through a stop that is fine and a start that fails too.
@@ -123,4 +126,24 @@ fn each_app_keeps_its_newest_runs_and_whatever_was_not_acknowledged() {
     assert!(left("aaaaaaaa-1"), "a busy app does not cost another one its runs");
     assert!(!left("bbbbbbbb-1") && left("bbbbbbbb-2") && !left("bbbbbbbb-3"));
     assert!((4..=KEPT + 3).all(|n| left(&format!("bbbbbbbb-{n}"))));
+}
+
+#[test]
+fn whatever_has_started_what_runs_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 1..=KEPT + 4 {
+        let folder = dir.path().join(format!("bbbbbbbb-{n}"));
+        fs::create_dir_all(&folder).unwrap();
+        let why = pilotage_shared::name::Why::lossy("x");
+        let outcome = match n {
+            1 | 2 => Outcome::Committed,
+            3 => Outcome::RolledBack { why },
+            _ => Outcome::NotBegun { why },
+        };
+        fs::write(folder.join(REPORTED), b"").unwrap();
+        fs::write(folder.join(pilotage_agent_core::run::REPORT), serde_json::to_vec(&report(outcome)).unwrap()).unwrap();
+    }
+    sweep(dir.path()).unwrap();
+    let left: Vec<usize> = (1..=6).filter(|n| dir.path().join(format!("bbbbbbbb-{n}")).exists()).collect();
+    assert_eq!(left, [2, 3, 5, 6]);
 }

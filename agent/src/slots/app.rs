@@ -1,34 +1,31 @@
 //! One app on this host, with what the loop knows of it in memory.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pilotage_agent_core::acceptable::{HostPolicy, Seen};
-use pilotage_agent_core::run::{Contract, Kind, Permit, Request, Target};
+use pilotage_agent_core::run::{Kind, Permit};
+use pilotage_agent_core::slot::life::{Life, Pulse, Vigil};
 use pilotage_agent_core::slot::permission::{Now, Used, Void, void};
 use pilotage_agent_core::slot::{Bits, Held, RunKind, RunSight, Sight, Slot, status};
-use pilotage_agent_core::standing::Watched;
-use pilotage_bundle::appspec;
 use pilotage_disk::space;
 use pilotage_shared::digest::Digest;
-use pilotage_shared::health::{HealthCheck, HealthNote, Standing};
+use pilotage_shared::health::Standing;
 use pilotage_shared::ids::{BootId, SessionId};
 use pilotage_shared::intent::Go;
-use pilotage_shared::manifest::Manifest;
-use pilotage_shared::name::{AppName, Version, Why};
-use pilotage_shared::release::{PackageName, Release};
-use pilotage_shared::run::{Outcome, Phase, RunId};
+use pilotage_shared::name::{AppName, Why};
+use pilotage_shared::release::Release;
+use pilotage_shared::run::{Outcome, Phase};
 use pilotage_shared::status::SlotStatus;
 use pilotage_shared::time::{Millis, Uptime};
-use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::Telling;
+use super::health::{Health, Means};
+use super::order::Order;
 use crate::config::Config;
 use crate::layout::Layout;
-use crate::ledger::Check;
 use crate::rundir;
-use crate::watch::{self, Answer, Watch};
+use crate::watch::Answer;
 
 /// A deployer that was started has its lock within this, or is started again.
 const STARTING: Millis = Millis::seconds(2);
@@ -51,10 +48,13 @@ pub struct App {
     stage_again_at: Option<Uptime>,
     run: RunSight,
     launched_at: Option<Uptime>,
-    watch: Option<(Watch, Watched)>,
-    said: (Why, Uptime),
-    /// How it is watched, as the newest intent ever said; none: nobody said yet.
-    known: Option<Check>,
+    /// How it is asked, and what it has answered.
+    pub health: Health,
+    /// Over its processes (R27).
+    pub vigil: Vigil,
+    /// Living processes that its hooks have left; none: not counted since its last run.
+    processes: Option<usize>,
+    gone: bool,
     /// What the present run's permission was given for; in memory only, so it goes with the process (R6).
     used: Option<Used>,
     /// Since this agent began no run was seen and no answer was bad: what got traffic before may have it again at once.
@@ -62,8 +62,8 @@ pub struct App {
 }
 
 impl App {
-    /// From the ledger's record.
-    pub fn new(slot: Slot) -> App {
+    /// From the ledger's records.
+    pub fn new(slot: Slot, life: Life) -> App {
         App {
             undisturbed: slot.run.is_none(),
             slot,
@@ -74,48 +74,42 @@ impl App {
             stage_again_at: None,
             run: RunSight::None,
             launched_at: None,
-            watch: None,
-            said: (Why::default(), Uptime(0)),
-            known: None,
+            health: Health::default(),
+            vigil: Vigil::new(life),
+            processes: None,
+            gone: false,
             used: None,
         }
     }
 
-    /// How it is watched; none: nobody said yet.
-    pub fn known(&self) -> Option<&Check> {
-        self.known.as_ref()
-    }
-
-    /// The fleet's health check is asked from the first intent on, even before the first package is there, and at once when
-    /// the agent is started again.
-    pub fn watch(&mut self, name: &AppName, known: Check, variables: &BTreeMap<String, String>, answers: &mpsc::Sender<Answer>) {
-        match &known.health {
-            None => self.watch = None,
-            Some(check) if self.watch.as_ref().is_some_and(|(watch, _)| watch.check == *check) => {}
-            Some(check) => {
-                let watched = Watched::new(check, crate::clock::uptime());
-                self.watch = Some((Watch::start(name.clone(), check.clone(), variables, answers.clone()), watched));
-            }
-        }
-        self.known = Some(known);
-    }
-
-    /// One answer of the health check.
-    pub fn answered(&mut self, answer: &Answer, now: Uptime) {
-        if let Some((_, watched)) = &mut self.watch {
-            watched.answered(answer.good, now);
-        }
+    /// One answer of the health check; true when it is one of an app whose processes should be counted again now.
+    pub fn answered(&mut self, answer: &Answer, now: Uptime) -> bool {
+        self.health.answered(answer, now);
         self.undisturbed &= answer.good;
-        if self.said.0 != answer.said {
-            self.said = (answer.said.clone(), now);
+        !answer.good && self.processes.is_some_and(|n| n > 0) && self.vigil.life.proved.is_some()
+    }
+
+    /// Its living processes were counted.
+    pub fn counted(&mut self, processes: usize) {
+        self.processes = self.slot.run.is_none().then_some(processes);
+    }
+
+    /// R27: is it gone, and is it time to start it again? True when there is something to be written.
+    pub fn feel_pulse(&mut self, now: Uptime) -> bool {
+        if self.slot.run.is_some() {
+            (self.processes, self.gone) = (None, false);
+            return false;
         }
+        let (running, processes, standing) = (self.slot.running, self.processes, self.standing(now));
+        let pulse = Pulse { running, processes, standing, answer: self.health.good, asked: self.health.asked() };
+        let before = self.vigil.life.clone();
+        self.gone = self.vigil.look(pulse, now);
+        before != self.vigil.life
     }
 
     /// Time goes by: the run directory is looked at, a failed staging may be tried again.
     pub fn pass(&mut self, layout: &Layout, name: &AppName, now: Uptime) {
-        if let Some((_, watched)) = &mut self.watch {
-            watched.pass(now);
-        }
+        self.health.pass(now);
         if self.stage_again_at.is_some_and(|at| now >= at) {
             (self.bits, self.stage_again_at) = (Bits::Absent, None);
         }
@@ -143,7 +137,7 @@ impl App {
         };
         let wanted = intent.and_then(|i| i.release);
         let bits = if wanted.is_some() && wanted != self.bits_of { Bits::Absent } else { self.bits.clone() };
-        Sight { now, bits, run: self.run.clone(), obstacle: self.obstacle(layout), policy, seen }
+        Sight { now, bits, run: self.run.clone(), gone: self.gone, obstacle: self.obstacle(layout), policy, seen }
     }
 
     /// R30: a full disk; looked at only while something depends on it.
@@ -199,15 +193,9 @@ impl App {
     }
 
     /// The run has ended: what answered before does not speak for what runs now.
-    pub fn run_over(&mut self, now: Uptime) {
-        (self.launched_at, self.run, self.used) = (None, RunSight::None, None);
-        if let Some((_, watched)) = &mut self.watch {
-            if self.slot.running.is_some() {
-                watched.restarted(now);
-            } else if let Some((watch, watched)) = &mut self.watch {
-                *watched = Watched::new(&watch.check, now);
-            }
-        }
+    pub fn run_over(&mut self, name: &AppName, means: &Means<'_>, now: Uptime) {
+        (self.launched_at, self.run, self.used, self.processes) = (None, RunSight::None, None, None);
+        self.health.run_over(name, &self.slot, means, now);
     }
 
     /// A release that was found to differ from its manifest is removed, so that it is unpacked anew under the next intent; one
@@ -225,15 +213,7 @@ impl App {
 
     /// How this host counts for the app (R9).
     pub fn standing(&self, now: Uptime) -> Standing {
-        match &self.watch {
-            Some((_, watched)) => watched.standing(now),
-            // Nobody ever said how it is to be asked.
-            None if self.known.is_none() => Standing::Unknown,
-            // Without a health check the last run speaks (DESIGN §10).
-            None if self.slot.running.is_some() && self.slot.needs_hands.is_none() => Standing::Available,
-            None if self.slot.running.is_none() && self.known.as_ref().is_some_and(|k| k.first_install) => Standing::Down,
-            None => Standing::Unknown,
-        }
+        self.health.standing(&self.slot, now)
     }
 
     /// What is said of it.
@@ -242,8 +222,7 @@ impl App {
             Bits::Staged(release) => Some(*release),
             Bits::Absent | Bits::Working | Bits::Failed(_) => None,
         };
-        let health = HealthNote { last: self.said.0.clone(), for_ms: (now - self.said.1).0 };
-        status(&self.slot, staged, self.phase(), self.standing(now), health)
+        status(&self.slot, staged, self.phase(), self.standing(now), self.health.note(now))
     }
 
     fn phase(&self) -> Option<Phase> {
@@ -280,13 +259,16 @@ impl App {
         if let Some(phase) = self.phase() {
             text.push_str(&format!("\n     in a run: {phase:?}"));
         }
+        if self.vigil.life.restarts > 0 {
+            text.push_str(&format!("\n     started again {} times, because its process was gone", self.vigil.life.restarts));
+        }
         text
     }
 
     /// When the standing may change without an answer.
     pub fn wake_at(&self) -> Option<Uptime> {
-        let standing = self.watch.as_ref().and_then(|(_, watched)| watched.wake_at());
-        standing.into_iter().filter(|at| *at > crate::clock::uptime()).chain(self.stage_again_at).min()
+        let pulse = self.vigil.wake_at().filter(|_| self.processes == Some(0));
+        self.health.wake_at().into_iter().chain(pulse).filter(|at| *at > crate::clock::uptime()).chain(self.stage_again_at).min()
     }
 
     /// Packages that must stay on this host.
@@ -322,57 +304,18 @@ impl App {
         let intent = self.held.intent.as_ref();
         let kind = match run.kind {
             RunKind::LocalRollback => Kind::LocalRollback,
+            RunKind::Again => Kind::GoBack,
             RunKind::Activate(generation) => {
                 let ours = intent.filter(|i| i.generation == generation && i.go == Go::Activate);
                 let begin_by = ours.and_then(|i| telling.lease_ends(i.answers.beat)).unwrap_or(Uptime(0));
                 Kind::Activate(Permit { generation, begin_by, boot, while_down: ours.is_some_and(|i| i.while_down) })
             }
         };
-        let target = |release: Release| Target { release, package: package_name(name, &release), health: self.health(layout, name, config, &release) };
-        let (group, id) = match &run.deployment {
-            Some(deployment) => (deployment.fleet.to_string(), deployment.to_string()),
-            None => ("local".to_owned(), format!("local.{}", run.attempt)),
-        };
-        let request = Request {
-            format: Request::FORMAT,
-            run: RunId { deployment: run.deployment.clone(), host: config.host.clone(), attempt: run.attempt },
-            app: name.clone(),
-            kind,
-            to: target(run.release),
-            from: run.from.map(target),
-            hook_timeout: intent.map_or(Millis::seconds(3600), |i| i.hook_timeout),
-            contract: Contract { application: name.to_string(), deployment_group: group, deployment_id: id },
-            variables: config.variables.clone(),
-            proofs: intent.map(|i| i.proofs.clone()).unwrap_or_default(),
-            state: layout.state.display().to_string(),
-        };
-        rundir::create(&folder, &request)?;
+        let order = Order { app: name, run, kind, intent, config, layout };
+        rundir::create(&folder, &order.request(|release| self.health.of_run(layout, name, release)))?;
         if self.used.is_none() {
             self.revoke(layout, name, &Void::Forgotten.to_string()); // a run that has disturbed something goes on all the same
         }
         Ok(folder)
     }
-
-    /// The check a run waits for: the fleet's, else the package's own.
-    fn health(&self, layout: &Layout, name: &AppName, config: &Config, release: &Release) -> Option<HealthCheck> {
-        let fleet = self.known.as_ref().and_then(|known| known.health.clone());
-        let check = fleet.or_else(|| {
-            let text = std::fs::read(layout.manifest(&release.package)).ok()?;
-            let manifest = Manifest::decode(&text).ok()?;
-            let spec = std::fs::read(layout.release(name, &release.package).join(&manifest.appspec)).ok()?;
-            appspec::parse(&spec).ok()?.health
-        })?;
-        match watch::resolve(&check.probe, &config.variables) {
-            Ok(probe) => Some(HealthCheck { probe, ..check }),
-            Err(why) => {
-                warn!(app = %name, why, "the health check cannot be asked as it stands");
-                Some(check)
-            }
-        }
-    }
-}
-
-/// An intent names digests only; people's names for them are the coordinator's.
-fn package_name(app: &AppName, release: &Release) -> PackageName {
-    PackageName { app: app.clone(), version: Version::lossy(&release.package.short()) }
 }

@@ -54,7 +54,7 @@ async fn first(probe: Probe, variables: &BTreeMap<String, String>) -> (bool, Str
 /// The first answer of a watch.
 async fn first_of(check: HealthCheck, variables: &BTreeMap<String, String>) -> (bool, String) {
     let (answers, mut received) = mpsc::channel(1);
-    let _watch = Watch::start(AppName::new("web").unwrap(), check, variables, answers);
+    let _watch = Watch::start(AppName::new("web").unwrap(), check, variables, None, answers);
     let answer = received.recv().await.unwrap();
     (answer.good, answer.said.to_string())
 }
@@ -114,7 +114,7 @@ async fn a_watch_asks_again_and_ends_with_its_owner() {
     let (_app, port) = application("127.0.0.1:0").await;
     let (answers, mut received) = mpsc::channel(1);
     let probe = Probe::Tcp { address: text(format!("127.0.0.1:{port}")) };
-    let watch = Watch::start(AppName::new("web").unwrap(), patient(probe), &BTreeMap::new(), answers);
+    let watch = Watch::start(AppName::new("web").unwrap(), patient(probe), &BTreeMap::new(), None, answers);
     for _ in 0..5 {
         assert!(received.recv().await.unwrap().good);
     }

@@ -269,6 +269,7 @@ impl Agent {
             now: memory.now(slot, session, uptime),
             bits: memory.bits.clone(),
             run: run_sight(machine.runs.get(app)),
+            gone: false,
             obstacle: machine.obstacle.clone(),
             policy: &HostPolicy::default(),
             seen: &seen,

@@ -124,7 +124,7 @@ impl Machine {
         let mut directory = RunDirectory::new(entry.attempt, entry.release, entry.from, now);
         directory.generation = match entry.kind {
             RunKind::Activate(generation) => Some(generation),
-            RunKind::LocalRollback => None,
+            RunKind::LocalRollback | RunKind::Again => None,
         };
         directory.deployment = entry.deployment;
         let run = Run { directory, living: None };

@@ -50,6 +50,7 @@ struct Case {
     standing: Standing,
     bits: Bits,
     run: RunSight,
+    gone: bool,
     obstacle: Option<Why>,
     blocked: Vec<Digest>,
 }
@@ -66,6 +67,7 @@ impl Default for Case {
             standing: Standing::Available,
             bits: Bits::Staged(release(2)),
             run: RunSight::None,
+            gone: false,
             obstacle: None,
             blocked: Vec::new(),
         }
@@ -82,7 +84,8 @@ impl Case {
             standing: self.standing,
         };
         let seen = Seen { blocked: Blocked { version: 1, packages: self.blocked.clone() } };
-        let sight = Sight { now, bits: self.bits.clone(), run: self.run.clone(), obstacle: self.obstacle.clone(), policy: &HostPolicy::default(), seen: &seen };
+        let (bits, run, obstacle) = (self.bits.clone(), self.run.clone(), self.obstacle.clone());
+        let sight = Sight { now, bits, run, gone: self.gone, obstacle, policy: &HostPolicy::default(), seen: &seen };
         next(&self.slot, &Held { intent: self.intent.clone() }, &sight)
     }
 
@@ -300,4 +303,32 @@ fn a_new_ledger_takes_over_the_run_of_an_earlier_one_and_gives_no_number_again()
     let record = recovered(&empty, &[found(7, false)]).unwrap();
     assert_eq!((record.seen, record.spent), (Generation(10), Generation(10)), "R7: a run that has begun has spent it");
     assert_eq!(record.running, Some(release(1)), "what ran when it began");
+}
+
+#[test]
+fn r27_what_is_gone_is_started_again_by_a_run_without_a_loan() {
+    let gone = || Case { gone: true, intent: None, session: None, ..Case::default() };
+    let Act::Begin { record } = gone().next() else { panic!("the coordinator is not asked") };
+    let run = record.run.clone().unwrap();
+    assert_eq!((run.kind, run.release, run.from, record.spent), (RunKind::Again, release(1), Some(release(1)), Generation(9)));
+    let pinned = Case { slot: hands::pin(&gone().slot, Why::lossy("maria")), ..gone() };
+    assert!(pinned.begins(), "a pin holds the release, not its process");
+    let check = |case: Case, why: &str| assert!(matches!(case.next(), Act::Idle(_)), "{why}");
+    check(Case { blocked: vec![release(1).package], ..gone() }, "what is blocked is not started");
+    check(Case { slot: Slot { running: None, ..gone().slot }, ..gone() }, "nothing runs");
+    check(Case { slot: Slot { needs_hands: Some(Why::lossy("x")), ..gone().slot }, ..gone() }, "a person looks at it");
+    let Act::Begin { record } = (Case { gone: true, ..Case::default() }).next() else { panic!() };
+    assert_eq!(record.run.unwrap().release, release(2), "what may be replaced is replaced");
+}
+
+#[test]
+fn r27_however_it_ends_nothing_is_decided_by_it() {
+    let slot = Slot { run: Some(RunEntry { attempt: 4, kind: RunKind::Again, deployment: None, release: release(1), from: Some(release(1)) }), ..Case::default().slot };
+    let why = || Why::lossy("it does not start");
+    for outcome in [Outcome::Committed, Outcome::NeedsHands { why: why() }, Outcome::NotBegun { why: why() }] {
+        let Act::Close { record } = (Case { slot: slot.clone(), run: RunSight::Ended(outcome), ..Case::default() }).next() else { panic!() };
+        assert_eq!(record, Case::default().slot);
+    }
+    let alive = Case { slot, run: RunSight::Alive(Phase::Beginning), intent: Some(intent(11, Go::Activate, 1)), ..Case::default() };
+    assert!(matches!(alive.next(), Act::Idle(_)), "there is nothing to turn back to");
 }
