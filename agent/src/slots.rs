@@ -283,6 +283,10 @@ impl Agent {
     /// Asks the core for every app until it has nothing more to do, then says what changed.
     async fn look_at_all(&mut self) -> anyhow::Result<()> {
         let names: Vec<AppName> = self.apps.keys().cloned().collect();
+        let now = clock::uptime();
+        if self.apps.values().any(|app| app.to_be_counted(now)) {
+            self.measure();
+        }
         for name in &names {
             while self.look_at(name)? {}
         }

@@ -94,6 +94,11 @@ impl App {
         self.processes = self.slot.run.is_none().then_some(processes);
     }
 
+    /// It has just become available: what it is made of is to be known before the next regular count.
+    pub fn to_be_counted(&self, now: Uptime) -> bool {
+        self.processes.is_none() && self.slot.run.is_none() && self.slot.running.is_some() && self.standing(now) == Standing::Available
+    }
+
     /// R27: is it gone, and is it time to start it again? True when there is something to be written.
     pub fn feel_pulse(&mut self, now: Uptime) -> bool {
         if self.slot.run.is_some() {
