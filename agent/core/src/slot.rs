@@ -320,9 +320,7 @@ fn closed(slot: &Slot, run: &RunEntry, outcome: &Outcome) -> Slot {
     match outcome {
         Outcome::Committed => {
             record.running = Some(run.release);
-            if run.from != Some(run.release) {
-                record.previous = run.from;
-            }
+            record.previous = way_back(slot, run);
             record.needs_hands = None;
             if run.kind == RunKind::LocalRollback {
                 record.pinned = Some(record.pinned.unwrap_or_else(|| Why::lossy("rolled back by hand")));
@@ -339,6 +337,17 @@ fn closed(slot: &Slot, run: &RunEntry, outcome: &Outcome) -> Slot {
     let surplus = record.refused.len().saturating_sub(REFUSALS_MAX);
     record.refused.drain(..surplus);
     record
+}
+
+/// Where a local rollback goes once this run is committed. Whoever went back left what he does not want to return to; a
+/// restart leaves the way back as it was.
+fn way_back(slot: &Slot, run: &RunEntry) -> Option<Release> {
+    let same = |from: &Release| (from.package, from.config) == (run.release.package, run.release.config);
+    match run.from {
+        Some(from) if same(&from) => slot.previous,
+        _ if slot.previous == Some(run.release) => None,
+        from => from,
+    }
 }
 
 /// R31: as if validation had failed, but the release is not refused.

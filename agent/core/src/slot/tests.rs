@@ -332,3 +332,19 @@ fn r27_however_it_ends_nothing_is_decided_by_it() {
     let alive = Case { slot, run: RunSight::Alive(Phase::Beginning), intent: Some(intent(11, Go::Activate, 1)), ..Case::default() };
     assert!(matches!(alive.next(), Act::Idle(_)), "there is nothing to turn back to");
 }
+
+#[test]
+fn promise_5_the_way_back_never_leads_to_what_was_left() {
+    let check = |from: Option<Release>, to: Release, previous: Option<Release>, expected: Option<Release>| {
+        let run = RunEntry { attempt: 4, kind: RunKind::Activate(Generation(10)), deployment: Some(deployment(2)), release: to, from };
+        let slot = Slot { running: from, previous, run: Some(run), ..Case::default().slot };
+        let Act::Close { record } = (Case { slot, run: RunSight::Ended(Outcome::Committed), ..Case::default() }).next() else { panic!() };
+        assert_eq!((record.running, record.previous), (Some(to), expected));
+    };
+    let again = |n| Release { restart: 1, ..release(n) };
+    check(None, release(1), None, None);
+    check(Some(release(1)), release(2), None, Some(release(1)));
+    check(Some(release(2)), release(3), Some(release(1)), Some(release(2)));
+    check(Some(release(2)), release(1), Some(release(1)), None); // a rollback of the fleet, or by hand
+    check(Some(release(2)), again(2), Some(release(1)), Some(release(1)));
+}
