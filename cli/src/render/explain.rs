@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pilotage_shared::api::v1::{DeploymentState, Explanation, WaitingHost, WaitingView};
+use pilotage_shared::api::v1::{DeploymentState, Explanation, MissingWhy, WaitingHost, WaitingView};
 
 use super::deployment::state;
 use super::words::{Clock, names};
@@ -44,7 +44,11 @@ fn one(lead: &str, waiting: &WaitingView, clock: &Clock) -> Vec<String> {
         Some(since) => right(&text, &format!("since {} ({})", clock.moment(since), clock.ago(since))),
         None => text,
     }];
-    lines.extend(hosts(waiting).into_iter().map(|line| format!("{indent}{line}")));
+    lines.extend(hosts(&waiting.hosts, waiting.count).into_iter().map(|line| format!("{indent}{line}")));
+    for missing in &waiting.missing {
+        let lead = format!("{indent}missing, {}: ", absence(missing.why));
+        lines.extend(hosts(&missing.hosts, missing.count).into_iter().map(|line| format!("{lead}{line}")));
+    }
     if let Some(at) = waiting.lifts_at {
         lines.push(format!("{indent}lifts at {}, or when {}", clock.moment(at), safe(&waiting.lifts_when)));
     } else if !waiting.lifts_when.is_empty() {
@@ -57,10 +61,24 @@ fn one(lead: &str, waiting: &WaitingView, clock: &Clock) -> Vec<String> {
     lines
 }
 
-/// Hosts with the same reason share a line.
-fn hosts(waiting: &WaitingView) -> Vec<String> {
+fn absence(why: MissingWhy) -> &'static str {
+    match why {
+        MissingWhy::InChange => "in change",
+        MissingWhy::Settling => "settling",
+        MissingWhy::Unheard => "not heard since the coordinator's start",
+        MissingWhy::Down => "down",
+        MissingWhy::UnknownHealth => "health not known",
+        MissingWhy::Unreachable => "not heard from",
+        MissingWhy::Maintenance => "in maintenance",
+        MissingWhy::Quarantined => "in quarantine",
+        MissingWhy::Unknown => "for a reason that this program does not know",
+    }
+}
+
+/// Hosts with the same reason share a line; `count`: how many there are in all.
+fn hosts(all: &[WaitingHost], count: u32) -> Vec<String> {
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for WaitingHost { host, why, .. } in &waiting.hosts {
+    for WaitingHost { host, why, .. } in all {
         by_reason.entry(why).or_default().push(host.as_str());
     }
     let mut lines: Vec<String> = by_reason
@@ -70,8 +88,8 @@ fn hosts(waiting: &WaitingView) -> Vec<String> {
             false => format!("{}: {}", names(hosts, hosts.len(), 20), safe(why)),
         })
         .collect();
-    let missing = usize::try_from(waiting.count).unwrap_or(usize::MAX).saturating_sub(waiting.hosts.len());
-    if missing > 0 && !waiting.hosts.is_empty() {
+    let missing = usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(all.len());
+    if missing > 0 && !all.is_empty() {
         lines.push(format!("and {missing} more"));
     }
     lines
@@ -105,6 +123,8 @@ mod tests {
                 "   h13: down: \\x1b[2Jrefused",
                 "   h11 h12: not heard from",
                 "   and 8 more",
+                "   missing, settling: h20",
+                "   missing, down: h21 h22: refused",
                 "   lifts when one more host of zone=b counts",
                 " 2 paused by maria: db failover INC-4711                                                     since 02:20 (43m)",
                 "   lifts when a person resumes it",

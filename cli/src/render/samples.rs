@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use pilotage_shared::api::v1::{
-    CoordinatorView, DeploymentState, DeploymentView, Explanation, FleetState, FleetStatus, HostCounts, HostStateWord, HostView, NoteView, OutcomeWord, ReleaseView, RunEventView,
+    CoordinatorView, DeploymentState, DeploymentView, Explanation, FleetState, FleetStatus, HostCounts, HostStateWord, HostView, MissingView, MissingWhy, NoteView, OutcomeWord, ReleaseView, RunEventView,
     RunOutcomeWord, RunView, ScopeCounts, SlotView, StandingWord, StatusView, WaitingHost, WaitingKind, WaitingView, WaveView, When,
 };
 use pilotage_shared::digest::Digest;
@@ -98,6 +98,7 @@ fn waiting(id: &str, kind: WaitingKind, blocks: bool, text: &str) -> WaitingView
         scope: None,
         counted: None,
         limit: None,
+        missing: Vec::new(),
         since: None,
         lifts_at: None,
         lifts_when: String::new(),
@@ -119,6 +120,10 @@ pub fn explanation() -> Explanation {
                 scope: Some("zone=b".to_owned()),
                 counted: Some(69),
                 limit: Some(69),
+                missing: vec![
+                    MissingView { why: MissingWhy::Settling, count: 1, hosts: vec![host("h20", "")] },
+                    MissingView { why: MissingWhy::Down, count: 2, hosts: vec![host("h21", "refused"), host("h22", "refused")] },
+                ],
                 since: Some(when("2026-11-23T02:12:07Z")),
                 lifts_when: "one more host of zone=b counts".to_owned(),
                 ..waiting("floor:zone=b", WaitingKind::Floor, true, "zone=b has 69 available, floor 69: nobody can be taken")

@@ -119,7 +119,7 @@ impl Decision {
     }
 
     fn wait(&mut self, cause: Cause) {
-        self.waiting.push(Waiting { cause, count: 0, hosts: Vec::new(), lifts_at: None });
+        self.waiting.push(Waiting { cause, count: 0, hosts: Vec::new(), lifts_at: None, missing: Vec::new() });
     }
 }
 

@@ -19,6 +19,61 @@ pub struct Waiting {
     pub hosts: Vec<HostName>,
     /// When it lifts by itself, where that is known.
     pub lifts_at: Option<Time>,
+    /// Of a floor: the members of its scope that do not count, by why (R32).
+    pub missing: Vec<Missing>,
+}
+
+/// Members that do not count for a floor, all for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Why.
+    pub why: Absence,
+    /// How many.
+    pub count: u32,
+    /// The first [`NAMED`] of them by name.
+    pub hosts: Vec<HostName>,
+}
+
+/// Why a member does not count (R10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Absence {
+    /// It was lent, or a run is reported.
+    InChange,
+    /// Healthy, not long enough yet.
+    Settling,
+    /// Not heard since the coordinator's start (R16).
+    Unheard,
+    /// Its health check fails.
+    Down,
+    /// No health known.
+    Unknown,
+    /// Not heard from.
+    Unreachable,
+    /// R11.
+    Maintenance,
+    /// R28.
+    Quarantined,
+}
+
+impl Absence {
+    /// Does it pass without anybody?
+    pub fn passes_by_itself(self) -> bool {
+        match self {
+            Absence::InChange | Absence::Settling | Absence::Unheard => true,
+            Absence::Down | Absence::Unknown | Absence::Unreachable | Absence::Maintenance | Absence::Quarantined => false,
+        }
+    }
+}
+
+impl Waiting {
+    /// Does it lift without a person? What moves by itself is progress, what does not is a blocker. A floor lifts by itself
+    /// while somebody who does not count now is on the way.
+    pub fn lifts_by_itself(&self) -> bool {
+        match self.cause {
+            Cause::Floor { .. } => self.missing.iter().any(|m| m.why.passes_by_itself()),
+            _ => self.cause.lifts_by_itself(),
+        }
+    }
 }
 
 /// The kinds of things that are waited for.
@@ -114,8 +169,8 @@ impl Cause {
         }
     }
 
-    /// Does it lift without a person? What moves by itself is progress, what does not is a blocker.
-    pub fn lifts_by_itself(&self) -> bool {
+    /// Does it lift without a person, as far as the cause alone says it?
+    fn lifts_by_itself(&self) -> bool {
         match self {
             Cause::Staging
             | Cause::Floor { .. }

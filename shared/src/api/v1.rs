@@ -26,7 +26,7 @@ pub use problem::Problem;
 pub use run::{RunEventView, RunOutcomeWord, RunView};
 pub use status::{CoordinatorView, FleetState, FleetStatus, HostCounts, ScopeCounts, StatusView};
 pub use time::{Span, When, WhenError};
-pub use waiting::{Explanation, WaitingHost, WaitingKind, WaitingView};
+pub use waiting::{Explanation, MissingView, MissingWhy, WaitingHost, WaitingKind, WaitingView};
 
 use serde::{Deserialize, Serialize};
 

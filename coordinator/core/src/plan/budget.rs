@@ -8,6 +8,9 @@ use super::{Mode, View};
 use crate::waiting::Cause;
 use crate::world::facts::{Counted, Facts};
 
+/// The name of the whole fleet as a scope.
+pub const FLEET: &str = "fleet";
+
 /// One scope: the fleet, or one value of a label with a floor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
@@ -88,7 +91,7 @@ impl Budget {
     fn keeps(&self, facts: &Facts, itself: u32) -> Result<(), Cause> {
         let short = |name: String, s: &Scope| Cause::Floor { scope: name, counted: s.counted, floor: s.floor, members: s.members };
         if self.fleet.counted < self.fleet.floor + itself {
-            return Err(short("fleet".into(), &self.fleet));
+            return Err(short(FLEET.into(), &self.fleet));
         }
         for (key, value) in &facts.scopes {
             if let Some(scope) = self.labels.get(&(key.clone(), value.clone())).filter(|s| s.counted < s.floor + itself) {

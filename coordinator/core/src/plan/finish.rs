@@ -100,7 +100,7 @@ pub fn finish(view: &View, decision: &mut Decision) {
         }
     }
     if let Some(at) = deployment.stragglers_at {
-        decision.waiting.push(Waiting { cause: Cause::Stragglers, count: standing, hosts: left_behind, lifts_at: Some(at) });
+        decision.waiting.push(Waiting { cause: Cause::Stragglers, count: standing, hosts: left_behind, lifts_at: Some(at), missing: Vec::new() });
     }
     let said = |cause: &Cause| decision.waiting.iter().any(|w| w.cause == *cause);
     missing.retain(|cause, _| !said(cause));
@@ -117,16 +117,16 @@ fn refused(view: &View) -> Waiting {
     let failed = |f: &Facts| view.mode.to().is_some_and(|to| forward::has_failed(f, &to, view.fleet.newest));
     if view.count(failed) == 0 {
         // All of them are pinned by hand.
-        return Waiting { cause: Cause::Pinned, count: view.members(), hosts: forward::named(view, |_| true), lifts_at: None };
+        return Waiting { cause: Cause::Pinned, count: view.members(), hosts: forward::named(view, |_| true), lifts_at: None, missing: Vec::new() };
     }
-    Waiting { cause: Cause::Refused, count: view.count(failed), hosts: forward::named(view, failed), lifts_at: None }
+    Waiting { cause: Cause::Refused, count: view.count(failed), hosts: forward::named(view, failed), lifts_at: None, missing: Vec::new() }
 }
 
 fn waits(missing: BTreeMap<Cause, (u32, Vec<HostName>)>) -> impl Iterator<Item = Waiting> {
     missing.into_iter().map(|(cause, (count, mut hosts))| {
         hosts.sort();
         hosts.truncate(NAMED);
-        Waiting { cause, count, hosts, lifts_at: None }
+        Waiting { cause, count, hosts, lifts_at: None, missing: Vec::new() }
     })
 }
 

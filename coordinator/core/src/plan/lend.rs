@@ -1,18 +1,18 @@
 //! Capacity is lent to members that want it: hosts observed `down` first, then those that may be serving, then those that
 //! count (R10, R16). Says what stopped it, from the same arithmetic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pilotage_shared::name::HostName;
 use pilotage_shared::release::Release;
 
-use super::budget::Budget;
+use super::budget::{Budget, FLEET};
 use super::forward::named;
 use super::goal::{Goal, may_hide_something};
 use super::{Decision, ROUND, View};
 use crate::change::Change;
-use crate::waiting::{Cause, NAMED, Waiting};
+use crate::waiting::{Absence, Cause, Missing, NAMED, Waiting};
 use crate::world::Loan;
 use crate::world::facts::{Counted, Facts};
 
@@ -36,7 +36,7 @@ pub fn lend(view: &View, decision: &mut Decision) {
     let count = view.count(unheard);
     if !view.world.startup_over && count > 0 {
         let lifts_at = view.world.startup_at;
-        return decision.waiting.push(Waiting { cause: Cause::Unheard, count, hosts: named(view, unheard), lifts_at }); // R16
+        return decision.waiting.push(Waiting { cause: Cause::Unheard, count, hosts: named(view, unheard), lifts_at, missing: Vec::new() }); // R16
     }
     // `Facts` orders by standing first: down, unknown, settling, available.
     wanting.sort_by(|a, b| a.0.cmp(b.0));
@@ -74,8 +74,23 @@ pub fn lend(view: &View, decision: &mut Decision) {
     }
     for (cause, hosts) in short {
         let count = counts.get(&cause).copied().unwrap_or(0);
-        decision.waiting.push(Waiting { cause, count, hosts, lifts_at: None });
+        let missing = match &cause {
+            Cause::Floor { scope, .. } => missing(view, scope),
+            _ => Vec::new(),
+        };
+        decision.waiting.push(Waiting { cause, count, hosts, lifts_at: None, missing });
     }
+}
+
+/// The members of a scope that do not count, by why. O(groups).
+fn missing(view: &View, scope: &str) -> Vec<Missing> {
+    let within = |f: &Facts| scope == FLEET || f.scopes.iter().any(|(key, value)| scope.split_once('=') == Some((key.as_str(), value.as_str())));
+    let absences: BTreeSet<Absence> = view.groups.keys().filter(|f| within(f)).filter_map(|f| f.absence()).collect();
+    let of = |why| {
+        let such = |f: &Facts| within(f) && f.absence() == Some(why);
+        Missing { why, count: view.count(such), hosts: named(view, such) }
+    };
+    absences.into_iter().map(of).collect()
 }
 
 /// Heard and told in this session, at rest, not to be left alone (R10).

@@ -9,6 +9,7 @@ use pilotage_shared::name::{HostName, LabelKey, LabelValue};
 use pilotage_shared::release::Release;
 
 use super::{Fleet, HostState, World};
+use crate::waiting::Absence;
 
 /// A fleet's members by their facts.
 pub type Groups = BTreeMap<Arc<Facts>, BTreeSet<HostName>>;
@@ -97,7 +98,22 @@ pub struct Facts {
 impl Facts {
     /// Counts for the floor (R10): heard, available, no run reported, no loan, and not barred from counting.
     pub fn counts(&self) -> bool {
-        self.standing == Counted::Available && !self.run && self.loan.is_none() && !matches!(self.bar, Some(Bar::Quarantined | Bar::Maintenance))
+        self.absence().is_none()
+    }
+
+    /// Why it does not count; none: it does.
+    pub fn absence(&self) -> Option<Absence> {
+        match (self.bar, self.standing) {
+            (Some(Bar::Quarantined), _) => Some(Absence::Quarantined),
+            (Some(Bar::Maintenance), _) => Some(Absence::Maintenance),
+            (_, Counted::Unheard) => Some(Absence::Unheard),
+            (_, Counted::Unreachable) => Some(Absence::Unreachable),
+            _ if self.in_change() => Some(Absence::InChange),
+            (_, Counted::Down) => Some(Absence::Down),
+            (_, Counted::Unknown) => Some(Absence::Unknown),
+            (_, Counted::Settling) => Some(Absence::Settling),
+            (_, Counted::Available) => None,
+        }
     }
 
     /// Somebody is out of service, or may be at any moment.

@@ -264,3 +264,22 @@ fn a_fleet_without_a_health_check_takes_empty_slots_only_when_told_to() {
     assert_eq!(rig.lent(), Vec::<String>::new());
     assert!(rig.waits_for("first-install"));
 }
+
+#[test]
+fn r32_a_floor_that_waits_names_who_is_missing_and_why() {
+    let mut rig = Rig::settled("aaaaaa", spec("66%"));
+    rig.say("h6", |s| s.standing = Standing::Down);
+    rig.say("h5", |s| s.standing = Standing::Settling);
+    rig.deploy("2");
+    for host in ["h1", "h2", "h3", "h4"] {
+        rig.say(host, |s| s.staged = Some(release("2")));
+    }
+    let missing = |rig: &Rig| {
+        let floor = rig.waiting().into_iter().find(|w| w.cause.kind() == "floor").unwrap();
+        let missing: Vec<String> = floor.missing.iter().map(|m| format!("{:?} {}", m.why, m.hosts.iter().map(|h| h.as_str()).collect::<String>())).collect();
+        (missing.join(", "), floor.lifts_by_itself())
+    };
+    assert_eq!(missing(&rig), ("Settling h5, Down h6".into(), true), "h5 is on the way");
+    rig.say("h5", |s| s.standing = Standing::Down);
+    assert_eq!(missing(&rig), ("Down h5h6".into(), false), "nobody is: a person must look");
+}

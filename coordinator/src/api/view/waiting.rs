@@ -1,8 +1,8 @@
 //! What is waited for, in words: each cause with its numbers, its hosts and their own reasons, who can lift it, and how.
 
-use pilotage_coordinator_core::waiting::{Cause, Waiting};
+use pilotage_coordinator_core::waiting::{Absence, Cause, Missing, Waiting};
 use pilotage_coordinator_core::world::{Fleet, World};
-use pilotage_shared::api::v1::{WaitingHost, WaitingKind, WaitingView, When};
+use pilotage_shared::api::v1::{MissingView, MissingWhy, WaitingHost, WaitingKind, WaitingView, When};
 use pilotage_shared::name::HostName;
 
 /// All that a fleet waits for: blockers first.
@@ -47,19 +47,42 @@ fn one(world: &World, fleet: &Fleet, waiting: &Waiting) -> WaitingView {
     WaitingView {
         id,
         kind: words.kind,
-        blocks: !waiting.cause.lifts_by_itself(),
+        blocks: !waiting.lifts_by_itself(),
         text: format!("{count}{}", words.text),
         count: waiting.count,
         hosts,
         scope,
         counted,
         limit,
+        missing: waiting.missing.iter().map(|m| missing(world, fleet, m)).collect(),
         since,
         lifts_at: waiting.lifts_at.map(When),
         lifts_when: words.lifts_when.into(),
         who: words.who.iter().map(|w| (*w).to_owned()).collect(),
         lift: words.lift.map(|l| l.replace("HOST", host).replace("FLEET", name.as_str())),
     }
+}
+
+fn missing(world: &World, fleet: &Fleet, missing: &Missing) -> MissingView {
+    let hosts = missing.hosts.iter().map(|host| {
+        let status = world.slot(&fleet.spec.app, host).and_then(|s| s.status.as_ref());
+        let why = match missing.why {
+            Absence::Down | Absence::Unknown => status.map(|s| s.health.last.to_string()).unwrap_or_default(),
+            Absence::InChange | Absence::Settling | Absence::Unheard | Absence::Unreachable | Absence::Maintenance | Absence::Quarantined => String::new(),
+        };
+        WaitingHost { host: host.clone(), why, since: None }
+    });
+    let why = match missing.why {
+        Absence::InChange => MissingWhy::InChange,
+        Absence::Settling => MissingWhy::Settling,
+        Absence::Unheard => MissingWhy::Unheard,
+        Absence::Down => MissingWhy::Down,
+        Absence::Unknown => MissingWhy::UnknownHealth,
+        Absence::Unreachable => MissingWhy::Unreachable,
+        Absence::Maintenance => MissingWhy::Maintenance,
+        Absence::Quarantined => MissingWhy::Quarantined,
+    };
+    MissingView { why, count: missing.count, hosts: hosts.collect() }
 }
 
 fn held_since(world: &World, fleet: &Fleet) -> Option<When> {

@@ -64,6 +64,44 @@ pub enum WaitingKind {
     Unknown,
 }
 
+/// Why a member does not count for a floor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum MissingWhy {
+    /// It may be out of service for a change.
+    InChange,
+    /// Healthy, not long enough yet.
+    Settling,
+    /// Not heard since the coordinator's start.
+    Unheard,
+    /// Its health check fails.
+    Down,
+    /// No health known.
+    UnknownHealth,
+    /// Not heard from.
+    Unreachable,
+    /// In maintenance.
+    Maintenance,
+    /// In quarantine.
+    Quarantined,
+    /// A word of a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Members that do not count for a floor, all for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MissingView {
+    /// Why.
+    pub why: MissingWhy,
+    /// How many.
+    pub count: u32,
+    /// The first 20 of them, each with its own reason.
+    pub hosts: Vec<WaitingHost>,
+}
+
 /// One thing that is waited for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -89,6 +127,9 @@ pub struct WaitingView {
     /// Hosts that must count, or may be in change.
     #[serde(default)]
     pub limit: Option<u32>,
+    /// Members that do not count, by why, where it is about a floor.
+    #[serde(default)]
+    pub missing: Vec<MissingView>,
     /// Since when, where that is known.
     #[serde(default)]
     pub since: Option<When>,

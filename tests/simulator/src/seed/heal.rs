@@ -103,7 +103,7 @@ impl Seed {
         let mut blocked = Vec::new();
         for (fleet, record) in &world.fleets {
             let waiting = explain_fleet(world, fleet, now);
-            let stays = waiting.iter().any(|w| !w.cause.lifts_by_itself());
+            let stays = waiting.iter().any(|w| !w.lifts_by_itself());
             let floor = waiting.iter().any(|w| matches!(w.cause, Cause::Floor { .. }));
             if waiting.is_empty() && !record.active {
                 continue;

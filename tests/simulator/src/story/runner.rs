@@ -304,7 +304,7 @@ fn is_done(sim: &Simulation, world: &World) -> bool {
     let idle = sim.machines.values().all(|m| m.runs.is_empty() || !m.on);
     let loans = world.slots.iter().any(|((_, host), s)| s.loan.is_some() && world.live.get(host).is_some_and(|l| l.reachable));
     let still = world.fleets.iter().all(|(name, fleet)| {
-        !fleet.active && explain_fleet(world, name, sim.now).iter().all(|w| !w.cause.lifts_by_itself())
+        !fleet.active && explain_fleet(world, name, sim.now).iter().all(|w| !w.lifts_by_itself())
     });
     told && idle && !loans && still
 }
@@ -353,7 +353,11 @@ fn wait(waiting: &Waiting) -> String {
         Cause::Batch { limit } => format!("batch: at most {limit} in change"),
         other => other.kind().to_owned(),
     };
-    format!("{cause}{about}{lifts}")
+    let missing = waiting.missing.iter().map(|m| {
+        let hosts: Vec<&str> = m.hosts.iter().map(|h| h.as_str()).collect();
+        format!("; missing, {:?}: {}", m.why, hosts.join(" "))
+    });
+    format!("{cause}{about}{lifts}{}", missing.collect::<String>())
 }
 
 /// As `+1m05.2s`.
