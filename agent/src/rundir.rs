@@ -14,14 +14,15 @@ use pilotage_disk::durable;
 use pilotage_shared::name::Why;
 use pilotage_shared::run::{Outcome, Phase, RunReport};
 
-/// Makes the directory with its order, durably; one that has its order already is left as it is.
-pub fn create(folder: &Path, request: &Request) -> anyhow::Result<()> {
-    if folder.join(REQUEST).exists() {
+/// Makes the directory with its order, durably; one that has its order already is left as it is. An order that cannot be read
+/// is written anew when nothing was done by it.
+pub fn create(folder: &Path, order: &Request) -> anyhow::Result<()> {
+    if request(folder).is_some() || folder.join(JOURNAL).exists() {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| format!("failed to make {}", folder.display()))?;
     DirBuilder::new().recursive(true).mode(0o700).create(folder.join(LOGS))?;
-    durable::replace(&folder.join(REQUEST), &serde_json::to_vec_pretty(request)?, 0o600)?;
+    durable::replace(&folder.join(REQUEST), &serde_json::to_vec_pretty(order)?, 0o600)?;
     durable::sync_dir(folder.parent().unwrap_or(folder))?;
     Ok(())
 }
@@ -33,9 +34,18 @@ pub fn look(folder: &Path) -> RunSight {
     }
     if !folder.join(REQUEST).exists() || !alive(folder) {
         // It may have ended between the two looks.
-        return report(folder).map_or(RunSight::Lost, |r| ended(folder, r.outcome));
+        return report(folder).map_or_else(|| unfinished(folder), |r| ended(folder, r.outcome));
     }
     RunSight::Alive(journal(folder).map_or(Phase::Beginning, |journal| journal.phase()))
+}
+
+/// Nobody works on it. What was begun by an order that cannot be read any more cannot be finished by anybody (promise 4).
+fn unfinished(folder: &Path) -> RunSight {
+    if folder.join(JOURNAL).exists() && request(folder).is_none() {
+        let why = format!("the order of a run that has begun is damaged: look at {}, then unpin and deploy", folder.display());
+        return RunSight::Ended(Outcome::NeedsHands { why: Why::lossy(&why) });
+    }
+    RunSight::Lost
 }
 
 /// R31: a run that turned back because it was asked to has not failed.
@@ -82,4 +92,18 @@ fn mark(folder: &Path, name: &str, why: &str) -> anyhow::Result<()> {
         durable::replace(&folder.join(name), why.as_bytes(), 0o600)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_begun_by_an_order_that_is_damaged_needs_hands_and_what_was_not_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(REQUEST), "{").unwrap();
+        assert_eq!(look(dir.path()), RunSight::Lost, "its order is written anew");
+        fs::write(dir.path().join(JOURNAL), "").unwrap();
+        assert!(matches!(look(dir.path()), RunSight::Ended(Outcome::NeedsHands { .. })));
+    }
 }

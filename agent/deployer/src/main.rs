@@ -30,11 +30,19 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stdout(), "pilotage-deployer {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
-        Some(_) | None => match perform::perform(Path::new(argument)) {
-            Ok(_) => ExitCode::SUCCESS,
-            Err(error @ DirectoryError::Held) => complain(&end::said(&error), 3),
-            Err(error) => complain(&end::said(&error), 1),
-        },
+        Some(_) | None => {
+            // A session of its own, however it was started: nobody's terminal or group ends it. It may lead one already.
+            let _ = nix::unistd::setsid();
+            perform(Path::new(argument))
+        }
+    }
+}
+
+fn perform(folder: &Path) -> ExitCode {
+    match perform::perform(folder) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error @ DirectoryError::Held) => complain(&end::said(&error), 3),
+        Err(error) => complain(&end::said(&error), 1),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use pilotage_agent_core::acceptable::{HostPolicy, Seen, acceptable};
-use pilotage_agent_core::journal::{Cause, End, Entry};
-use pilotage_agent_core::lifecycle::{Side, Task};
+use pilotage_agent_core::journal::line::JournalError;
+use pilotage_agent_core::journal::{Cause, End, Entry, Journal, Record};
+use pilotage_agent_core::lifecycle::{Plan, Side, Task};
 use pilotage_agent_core::run::{REVOKED, Request, Sight, Step, TURN_BACK, Target, next, report};
 use pilotage_shared::ids::BootId;
 use pilotage_shared::name::Why;
@@ -31,8 +32,12 @@ use crate::verify;
 pub fn perform(path: &Path) -> Result<Outcome, DirectoryError> {
     let directory = Directory::lock(path)?;
     let request = directory.request()?;
-    let mut file = directory.journal()?;
     let boot = clock::boot()?;
+    let mut file = match directory.journal() {
+        Ok(file) => file,
+        Err(DirectoryError::Journal(error)) => return damaged(&directory, &request, boot, &error),
+        Err(error) => return Err(error),
+    };
     if file.journal().records().is_empty() {
         file.record(Entry::Opened { boot })?;
     } else if file.journal().closed().is_none() {
@@ -47,6 +52,20 @@ pub fn perform(path: &Path) -> Result<Outcome, DirectoryError> {
         }
     };
     Run { directory, request, layout, prepared, file, boot }.finish_it()
+}
+
+/// A journal that cannot be read says neither what was done nor what is left: nothing is guessed, a person looks (promise 4).
+fn damaged(directory: &Directory, request: &Request, boot: BootId, error: &JournalError) -> Result<Outcome, DirectoryError> {
+    let why = format!("{error}: what this run has done is not known; look at {}, then unpin and deploy", directory.path().display());
+    let outcome = Outcome::NeedsHands { why: Why::lossy(&why) };
+    let mut journal = Journal::default();
+    for entry in [Entry::Opened { boot }, Entry::Closed(outcome.clone())] {
+        journal.record(Record { at: clock::uptime()?, wall: clock::wall(), entry })?;
+    }
+    if let Some(report) = report(request, &Plan::default(), &journal) {
+        directory.write_report(&report)?;
+    }
+    Ok(outcome)
 }
 
 /// A release that cannot even be read is not begun with. In the middle of a run the plan is there already.

@@ -234,13 +234,16 @@ fn a_local_rollback_needs_no_permission_and_swaps_current_and_previous() {
 }
 
 #[test]
-fn an_unreadable_request_or_journal_is_an_error_not_a_guess() {
+fn an_unreadable_journal_needs_hands_and_an_unreadable_request_is_an_error() {
     let world = World::new();
     let one = world.package("1", &[], "", &[]);
     let run = world.commit(None, &one);
     let text = fs::read(run.join("journal")).unwrap();
     fs::write(run.join("journal"), [&text[..10], b"x", &text[11..]].concat()).unwrap();
-    assert_eq!(start(&run).wait().unwrap().code(), Some(1));
+    fs::remove_file(run.join("report")).unwrap();
+    assert_eq!(start(&run).wait().unwrap().code(), Some(0));
+    let Outcome::NeedsHands { why } = report(&run).outcome else { panic!("{:?}", report(&run)) };
+    assert!(why.as_str().starts_with("line 1 of the journal is damaged"), "{why}");
     fs::write(run.join("request"), "{").unwrap();
     assert_eq!(start(&run).wait().unwrap().code(), Some(1));
 }
