@@ -9,7 +9,7 @@ use super::{Caller, Why};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Form, safe};
-use crate::render::words::release;
+use crate::render::words::{plural, release};
 
 /// Bring a fleet to a package
 #[derive(Debug, clap::Args)]
@@ -86,7 +86,7 @@ async fn begin(body: &CreateDeployment, watching: Watching, caller: &Caller) -> 
 fn begun(context: &str, view: &DeploymentView, watched: bool) -> Vec<String> {
     let over = view.over.as_ref().map_or_else(|| "the first".to_owned(), |over| format!("over {}", release(over)));
     let hosts: u32 = view.waves.iter().map(|wave| wave.hosts).sum();
-    let mut lines = vec![format!("{context}: {}  {} {over} · {hosts} hosts, floor {}", view.id, release(&view.wanted), view.floor)];
+    let mut lines = vec![format!("{context}: {}  {} {over} · {}, floor {}", view.id, release(&view.wanted), plural(hosts as usize, "host", "hosts"), view.floor)];
     lines.extend(view.waiting.iter().filter(|waiting| waiting.blocks).map(|waiting| format!("      ! {}", safe(&waiting.text))));
     if !watched {
         lines.push(format!("next  pilotage watch {}", view.fleet));
