@@ -44,10 +44,11 @@ fn one(world: &World, fleet: &Fleet, waiting: &Waiting) -> WaitingView {
         1 => format!("{host} "),
         n => format!("{n} hosts "),
     };
+    let blocks = !waiting.lifts_by_itself();
     WaitingView {
         id,
         kind: words.kind,
-        blocks: !waiting.lifts_by_itself(),
+        blocks,
         text: format!("{count}{}", words.text),
         count: waiting.count,
         hosts,
@@ -58,8 +59,8 @@ fn one(world: &World, fleet: &Fleet, waiting: &Waiting) -> WaitingView {
         since,
         lifts_at: waiting.lifts_at.map(When),
         lifts_when: words.lifts_when.into(),
-        who: words.who.iter().map(|w| (*w).to_owned()).collect(),
-        lift: words.lift.map(|l| l.replace("HOST", host).replace("FLEET", name.as_str())),
+        who: words.who.iter().filter(|_| blocks).map(|w| (*w).to_owned()).collect(),
+        lift: words.lift.filter(|_| blocks).map(|l| l.replace("HOST", host).replace("FLEET", name.as_str())),
     }
 }
 
@@ -107,14 +108,14 @@ fn words(cause: &Cause, fleet: &str) -> Words {
         Cause::Staging => words(WaitingKind::Staging, "fetching and checking the package", "the package is there, verified and unpacked", NOBODY, None),
         Cause::Floor { scope, counted, floor, members } => Words {
             kind: WaitingKind::Floor,
-            text: format!("wait for the floor of {scope}: {counted} of {members} available, floor {floor}"),
+            text: format!("waiting for the floor of {scope}: {counted} of {members} available, floor {floor}"),
             lifts_when: "more hosts are available, or the floor is lower",
             who: OPERATOR,
             lift: Some("pilotage hosts --selector … --standing down"),
         },
         Cause::Batch { limit } => Words {
             kind: WaitingKind::Batch,
-            text: format!("wait for their turn: at most {limit} may be in change at once"),
+            text: format!("waiting for a turn: at most {limit} may be in change at once"),
             lifts_when: "hosts in change are done",
             who: NOBODY,
             lift: None,
