@@ -1,0 +1,144 @@
+//! The coordinator: its world, and the copy of its store that somebody kept.
+
+use std::collections::BTreeSet;
+
+use pilotage_coordinator_core::input::{Via, What};
+use pilotage_coordinator_core::world::Settings;
+use pilotage_coordinator_core::world::load::Record;
+use pilotage_coordinator_core::{Answer, Change, Input, Rejected, Request, World, admit};
+use pilotage_shared::digest::Digest;
+use pilotage_shared::fleet::{FleetSpec, OnFailure, OnLeave};
+use pilotage_shared::health::{HealthCheck, Probe};
+use pilotage_shared::ids::{Epoch, HostId};
+use pilotage_shared::name::{AppName, FleetName, HostName, LabelKey, LabelValue, Reason, Version, Why};
+use pilotage_shared::policy::Amount;
+use pilotage_shared::principal::Principal;
+use pilotage_shared::release::Release;
+use pilotage_shared::text::Text;
+use pilotage_shared::time::{Millis, Time};
+
+/// Time stands still.
+pub const NOW: Time = Time(1_000_000);
+
+/// The one app.
+pub fn app() -> AppName {
+    AppName::new("web").expect("a name")
+}
+
+/// The one fleet.
+pub fn fleet() -> FleetName {
+    FleetName::new("prod").expect("a name")
+}
+
+/// The n-th version.
+pub fn release(n: u8) -> Release {
+    Release::of(Digest([n; 32]))
+}
+
+/// The i-th host.
+pub fn name(i: usize) -> HostName {
+    HostName::new(&format!("h{i}")).expect("a name")
+}
+
+/// Its identity: it joined once.
+pub fn id(i: usize) -> HostId {
+    HostId { name: name(i), join: 1 }
+}
+
+fn zone() -> LabelKey {
+    LabelKey::new("zone").expect("a name")
+}
+
+fn person() -> Principal {
+    Principal::Local { uid: 0, user: Why::lossy("root") }
+}
+
+/// The process with all it knows; what it has committed is what it knows but for sessions.
+#[derive(Clone, Debug)]
+pub struct Center {
+    /// The real one.
+    pub world: World,
+    /// An old copy of the store.
+    pub backup: Option<Vec<Record>>,
+    /// Starts so far: names the epochs.
+    pub starts: u8,
+    /// Turns back by itself.
+    pub turns: u32,
+}
+
+impl Center {
+    /// A first start: versions 1 and 2, hosts in alternating zones, a fleet with this floor, no batch limit but the floor's.
+    pub fn new(hosts: usize, floor: u32, zone_floor: Option<Amount>) -> Center {
+        let world = World::new(Settings { heartbeat: Millis::seconds(5) });
+        let mut center = Center { world, backup: None, starts: 0, turns: 0 };
+        center.start();
+        let text = "a request of the model's own making is admitted";
+        for n in [1, 2] {
+            let version = Version::lossy(&n.to_string());
+            center.ask(Request::PutPackage { digest: release(n).package, app: app(), version, files: 1, bytes: 1 }).expect(text);
+        }
+        for i in 0..hosts {
+            let labels = [(zone(), LabelValue::lossy(["a", "b"][i % 2]))].into();
+            center.ask(Request::AddHost { host: name(i), labels, token: [0; 32] }).expect(text);
+        }
+        let spec = FleetSpec {
+            name: fleet(),
+            app: app(),
+            select: "zone".parse().expect("a selector"),
+            expect: None,
+            floor: Amount::Count(floor),
+            floor_per: zone_floor.map(|f| (zone(), f)).into_iter().collect(),
+            parallel: None,
+            tolerate: Amount::Count(0),
+            on_failure: OnFailure::Rollback,
+            stragglers: None,
+            health: Some(HealthCheck::of(Probe::Tcp { address: Text::lossy("localhost:80") })),
+            hook_timeout: Millis::seconds(60),
+            leave: OnLeave::Keep,
+            first_install: false,
+        };
+        center.ask(Request::PutFleet { spec: Box::new(spec) }).expect(text);
+        center
+    }
+
+    /// A person's request.
+    pub fn ask(&mut self, request: Request) -> Result<Answer, Rejected> {
+        self.input(person(), request)
+    }
+
+    /// The newest deployment of the fleet is to bring this version.
+    pub fn deploy(&mut self, n: u8) -> Result<Answer, Rejected> {
+        self.ask(Request::Deploy { fleet: fleet(), what: What::Package(release(n).package) })
+    }
+
+    /// One input, committed with all that is planned because of it (R1).
+    pub fn input(&mut self, by: Principal, request: Request) -> Result<Answer, Rejected> {
+        let input = Input { by, via: Via::Own, reason: Reason::default(), at: NOW, idempotency: None, request };
+        let admitted = admit(&self.world, &input, NOW)?;
+        let mut fleets = BTreeSet::new();
+        for change in &admitted.changes {
+            fleets.extend(self.world.apply(change).fleets);
+        }
+        let turns = &mut self.turns;
+        self.world.settle(fleets, NOW, |change, _| *turns += u32::from(matches!(change, Change::Turned { .. })));
+        Ok(admitted.answer)
+    }
+
+    /// All that is on disk.
+    pub fn store(&self) -> Vec<Record> {
+        self.world.keys().iter().filter_map(|key| self.world.record(key)).collect()
+    }
+
+    /// The process dies and another begins, on its own store or on an old copy of it.
+    pub fn restart(&mut self, store: Vec<Record>) {
+        self.world = World::load(self.world.settings, store);
+        self.start();
+    }
+
+    fn start(&mut self) {
+        self.starts += 1;
+        let epoch = Epoch([self.starts; 32]);
+        let started = self.input(Principal::Rule { name: Why::lossy("start") }, Request::Start { epoch });
+        debug_assert!(started.is_ok(), "{started:?}");
+    }
+}

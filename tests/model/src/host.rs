@@ -1,0 +1,253 @@
+//! One host: machine, ledger, agent and deployer, as far as permissions go. What is decided is decided by the real core.
+
+use pilotage_agent_core::acceptable::{HostPolicy, Seen};
+use pilotage_agent_core::slot::host::{self as record, Host as HostRecord};
+use pilotage_agent_core::slot::permission::{Now, Used, void};
+use pilotage_agent_core::slot::receive::{Received, receive};
+use pilotage_agent_core::slot::{Act, Bits, Held, RunKind, RunSight, Sight, Slot, next, status};
+use pilotage_shared::health::{HealthNote, Standing};
+use pilotage_shared::ids::{Generation, LedgerId, SessionId};
+use pilotage_shared::intent::{Blocked, Intent};
+use pilotage_shared::name::Why;
+use pilotage_shared::release::Release;
+use pilotage_shared::run::{Event, Outcome, Phase};
+use pilotage_shared::status::{SlotStatus, Status};
+use pilotage_shared::time::Uptime;
+use pilotage_shared::wire::Welcome;
+
+use crate::center::app;
+
+/// What R6 calls "neither standing, nor run, nor running release".
+pub type Facts = (Standing, bool, Option<Release>);
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Run {
+    /// Its deployer has disturbed nothing yet; the agent may have said that its permission is void.
+    Begun {
+        /// The agent's mark.
+        revoked: bool,
+    },
+    /// The application is stopped.
+    Disturbed,
+    /// It has ended and the ledger does not say so yet.
+    Ended(Outcome),
+}
+
+/// What the agent knows in memory only.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// What the coordinator's welcome began.
+    pub session: Option<SessionId>,
+    /// The newest intent.
+    pub held: Held,
+    /// Statuses and beats sent in this session (one status is one beat here).
+    pub seq: u64,
+    /// The last one.
+    pub told: Option<SlotStatus>,
+    /// With which `seq` the present facts were told first.
+    pub facts: Option<(Facts, u64)>,
+    /// For the present run.
+    pub used: Option<Used>,
+}
+
+/// The host.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Durable.
+    pub record: HostRecord,
+    /// Durable.
+    pub slot: Slot,
+    /// Of the run in the ledger.
+    pub run: Option<Run>,
+    /// None: the process is dead.
+    pub memory: Option<Memory>,
+    /// The truth: does the application answer?
+    pub up: bool,
+    /// Generations that this ledger has begun (promise 8).
+    pub begun: Vec<Generation>,
+    /// Ledgers so far.
+    pub ledgers: u8,
+}
+
+impl Host {
+    /// A machine with an empty ledger; whatever answered on it is gone.
+    pub fn new(ledgers: u8) -> Host {
+        let record = HostRecord { ledger: LedgerId([ledgers; 16]), last: None, left: Vec::new(), blocked: Blocked::default() };
+        Host { record, slot: Slot::default(), run: None, memory: Some(Memory::default()), up: false, begun: Vec::new(), ledgers }
+    }
+
+    /// Measured, with no delay: time stands still.
+    pub fn standing(&self) -> Standing {
+        if self.up { Standing::Available } else { Standing::Down }
+    }
+
+    /// The welcome arrives: R33, R28. False: the connection is closed.
+    pub fn welcomed(&mut self, welcome: &Welcome) -> bool {
+        match record::welcome(&self.record, welcome) {
+            Ok(record) => {
+                self.record = record;
+                self.memory = Some(Memory { session: Some(welcome.session), ..Memory::default() });
+                true
+            }
+            Err(_) => {
+                self.leave();
+                false
+            }
+        }
+    }
+
+    /// The connection is over, as this side sees it: R6, what was held is void.
+    pub fn leave(&mut self) {
+        if let Some(memory) = &mut self.memory {
+            *memory = Memory::default();
+        }
+        self.revoke();
+    }
+
+    fn revoke(&mut self) {
+        let permitted = self.slot.run.as_ref().is_some_and(|r| matches!(r.kind, RunKind::Activate(_)));
+        if let Some(Run::Begun { revoked }) = &mut self.run
+            && permitted
+        {
+            *revoked = true;
+        }
+    }
+
+    /// What it says now.
+    pub fn says(&self) -> SlotStatus {
+        let staged = self.memory.as_ref().and_then(|m| m.held.intent.as_ref()).and_then(|i| i.release);
+        let phase = self.run.as_ref().map(|run| match run {
+            Run::Begun { .. } => Phase::Beginning,
+            Run::Disturbed | Run::Ended(_) => Phase::Forward(Event::Install),
+        });
+        status(&self.slot, staged, phase, self.standing(), HealthNote::default())
+    }
+
+    /// A status, when there is anything to say.
+    pub fn tell(&mut self) -> Option<Status> {
+        let says = self.says();
+        let facts = (self.standing(), self.slot.run.is_some(), self.slot.running);
+        let memory = self.memory.as_mut()?;
+        let session = memory.session?;
+        if memory.told.as_ref() == Some(&says) {
+            return None;
+        }
+        memory.seq += 1;
+        if memory.facts.is_none_or(|(known, _)| known != facts) {
+            memory.facts = Some((facts, memory.seq));
+        }
+        memory.told = Some(says.clone());
+        Some(Status { session, seq: memory.seq, beat: memory.seq, blocked_version: 0, slots: [(app(), says)].into(), metrics: None })
+    }
+
+    /// An intent arrives; false when it was dropped or changes nothing.
+    pub fn receive(&mut self, intent: &Intent) -> bool {
+        let Some(memory) = &mut self.memory else { return false };
+        match receive(&self.slot, &memory.held, memory.session.as_ref(), intent) {
+            Received::Drop(_) => return false,
+            Received::Take { record } => {
+                if let Some(record) = record {
+                    self.slot = *record;
+                }
+                let same = memory.held.intent.as_ref() == Some(intent);
+                memory.held.intent = Some(intent.clone());
+                if same {
+                    return false;
+                }
+            }
+        }
+        self.check_permission();
+        true
+    }
+
+    /// R6, R15: for as long as nothing was disturbed.
+    fn check_permission(&mut self) {
+        let Some(memory) = &self.memory else { return };
+        if self.slot.run.is_some() && void(&self.slot, memory.used.as_ref(), memory.session.as_ref(), self.standing()).is_some() {
+            self.revoke();
+        }
+    }
+
+    /// What the core wants to do next.
+    pub fn next(&self) -> Option<Act> {
+        let memory = self.memory.as_ref()?;
+        let facts = (self.standing(), self.slot.run.is_some(), self.slot.running);
+        let wanted = memory.held.intent.as_ref().and_then(|i| i.release);
+        let now = Now {
+            uptime: Uptime(0),
+            session: memory.session.as_ref(),
+            lease_ends: memory.session.map(|_| Uptime(1)),
+            facts_told_in: memory.facts.filter(|(known, _)| *known == facts).map(|(_, seq)| seq),
+            standing: self.standing(),
+        };
+        let run = match &self.run {
+            None => RunSight::None,
+            Some(Run::Begun { .. }) => RunSight::Alive(Phase::Beginning),
+            Some(Run::Disturbed) => RunSight::Alive(Phase::Forward(Event::Install)),
+            Some(Run::Ended(outcome)) => RunSight::Ended(outcome.clone()),
+        };
+        let bits = wanted.map_or(Bits::Absent, Bits::Staged);
+        let (policy, seen) = (HostPolicy::default(), Seen::default());
+        let sight = Sight { now, bits, run, gone: false, obstacle: None, policy: &policy, seen: &seen };
+        match next(&self.slot, &memory.held, &sight) {
+            Act::Idle(_) | Act::Stage(_) | Act::TurnBack(_) => None,
+            act => Some(act),
+        }
+    }
+
+    /// Does it. `Err`: a generation begins twice (promise 8).
+    pub fn act(&mut self, act: Act) -> Result<(), &'static str> {
+        let mut fault = Ok(());
+        match act {
+            Act::Begin { record } => {
+                if let Some(RunKind::Activate(generation)) = record.run.as_ref().map(|r| r.kind) {
+                    if self.begun.contains(&generation) {
+                        fault = Err("promise 8: a generation began twice");
+                    }
+                    self.begun.push(generation);
+                }
+                self.slot = record;
+                self.run = Some(Run::Begun { revoked: false });
+                let standing = self.standing();
+                if let Some(memory) = &mut self.memory {
+                    memory.used = memory.held.intent.as_ref().map(|i| Used { session: i.session, generation: i.generation, standing });
+                }
+            }
+            Act::Resume => self.run = Some(Run::Begun { revoked: true }), // its order died with the agent: nothing was disturbed
+            Act::Close { record } | Act::Record { record } => {
+                let over = record.run.is_none();
+                self.slot = record;
+                if over {
+                    self.run = None;
+                }
+            }
+            Act::Idle(_) | Act::Stage(_) | Act::TurnBack(_) => {}
+        }
+        self.check_permission();
+        fault
+    }
+
+    /// The deployer's last look before it stops the application. True: it is stopped now.
+    pub fn disturb(&mut self) -> bool {
+        match self.run {
+            Some(Run::Begun { revoked: true }) => {
+                self.run = Some(Run::Ended(Outcome::NotBegun { why: Why::lossy("void") }));
+                false
+            }
+            Some(Run::Begun { revoked: false }) => {
+                self.run = Some(Run::Disturbed);
+                self.up = false;
+                true
+            }
+            Some(Run::Disturbed | Run::Ended(_)) | None => false,
+        }
+    }
+
+    /// The run ends: on the new release, or back on what ran.
+    pub fn end(&mut self, good: bool) {
+        self.up = good || self.slot.running.is_some();
+        let outcome = if good { Outcome::Committed } else { Outcome::RolledBack { why: Why::lossy("it failed") } };
+        self.run = Some(Run::Ended(outcome));
+    }
+}
