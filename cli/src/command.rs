@@ -8,6 +8,7 @@ pub mod fleet;
 pub mod host;
 pub mod package;
 pub mod runs;
+pub mod simulate;
 pub mod status;
 pub mod turn;
 pub mod watch;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use pilotage_client::{ClientError, SecretError};
+use pilotage_coordinator_core::Rejected;
 use pilotage_shared::api::v1::Problem;
 
 use crate::context::ContextError;
@@ -36,6 +37,18 @@ pub enum Failure {
     /// Between us and the coordinator.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The coordinator would refuse what is to be forecast.
+    #[error("{0}")]
+    Refused(Box<Rejected>),
+    /// A file of the caller that cannot be written.
+    #[error("failed to write {path}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A file of the caller.
     #[error("failed to read {path}")]
     Read {
@@ -66,7 +79,8 @@ impl Failure {
     /// The exit code (UI.md d).
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Usage(_) | Failure::Context(_) | Failure::Secret(_) | Failure::FleetFile { .. } | Failure::Bundle(_) | Failure::Read { .. } => Exit::Usage,
+            Failure::Usage(_) | Failure::Context(_) | Failure::Secret(_) | Failure::FleetFile { .. } | Failure::Bundle(_) | Failure::Read { .. } | Failure::Write { .. } => Exit::Usage,
+            Failure::Refused(_) => Exit::Rejected,
             Failure::NotFound(_) => Exit::NotFound,
             Failure::Interrupted => Exit::Left,
             Failure::System { .. } => Exit::Unexpected,
@@ -78,6 +92,7 @@ impl Failure {
     pub fn report(&self) {
         let code = match self {
             Failure::Client(ClientError::Problem(problem)) => format!("[{}]", safe(&problem.code)),
+            Failure::Refused(rejected) => format!("[{}]", rejected.code()),
             _ => String::new(),
         };
         let chain: Vec<String> = std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source()).map(|error| safe(&error.to_string())).collect();

@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::turn::Turn;
-use crate::command::{Caller, completions, deploy, events, explain, fleet, host, package, runs, status, turn, watch};
+use crate::command::{Caller, completions, deploy, events, explain, fleet, host, package, runs, simulate, status, turn, watch};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -53,6 +53,7 @@ enum Command {
     Fleet(fleet::Command),
     Deploy(deploy::Deploy),
     Restart(deploy::Restart),
+    Simulate(Box<simulate::Args>),
     Status(status::Args),
     Deployments(status::Deployments),
     Watch(watch::Args),
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
             Exit::Unexpected
         }),
         Command::Completions(args) => completions::run(args, Cli::command()),
+        Command::Simulate(args) if args.offline() => or_report(simulate::offline(args, cli.output)),
         Command::Package(package::Command::Check { path }) => or_report(package::check(path, cli.output)),
         _ => or_report(run(&cli)),
     };
@@ -132,6 +134,7 @@ async fn dispatch(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
         Command::Fleet(command) => fleet::run(command, caller).await,
         Command::Deploy(args) => deploy::deploy(args, caller).await,
         Command::Restart(args) => deploy::restart(args, caller).await,
+        Command::Simulate(args) => simulate::live(args, caller).await,
         Command::Status(args) => status::run(args, caller).await,
         Command::Deployments(args) => status::deployments(args, caller).await,
         Command::Watch(args) => watch::run(args, false, caller).await,

@@ -5,6 +5,7 @@ pub mod columns;
 pub mod deployment;
 pub mod explain;
 pub mod fleets;
+pub mod forecast;
 pub mod hosts;
 pub mod packages;
 pub mod runs;

@@ -5,7 +5,7 @@ use pilotage_shared::name::FleetName;
 use pilotage_shared::time::Millis;
 
 use super::watch::{Until, Watch, follow};
-use super::{Caller, Why};
+use super::{Caller, Why, simulate};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Form, safe};
@@ -18,6 +18,9 @@ pub struct Deploy {
     fleet: FleetName,
     /// A version of its app, as 1.4.2, web@1.4.2 or sha256:…
     version: String,
+    /// Change nothing; show what it would do: how long, how much capacity, and how far a bad version would get
+    #[arg(long, conflicts_with_all = ["watch", "until", "timeout"])]
+    plan: bool,
     #[command(flatten)]
     watching: Watching,
     #[command(flatten)]
@@ -59,6 +62,9 @@ impl Watching {
 
 /// `deploy`
 pub async fn deploy(args: &Deploy, caller: &Caller) -> Result<Exit, Failure> {
+    if args.plan {
+        return simulate::plan(&args.fleet, &args.version, caller).await;
+    }
     let body = CreateDeployment { fleet: args.fleet.clone(), package: Some(args.version.clone()), restart: false, reason: args.why.reason.clone() };
     begin(&body, args.watching, caller).await
 }

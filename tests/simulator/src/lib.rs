@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod coordinator;
 pub mod coverage;
+pub mod forecast;
 pub mod machine;
 pub mod network;
 pub mod promises;
