@@ -1,5 +1,6 @@
 //! What people can ask, one file for each group of commands.
 
+pub mod backup;
 pub mod completions;
 pub mod deploy;
 pub mod events;

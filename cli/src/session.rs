@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pilotage_client::{Client, ClientError, Events, Secret, encode};
 use pilotage_shared::api::v1::{
-    AddHost, Because, CreateDeployment, DeploymentView, EventView, Explanation, FleetApplied, FleetBody, FleetStatus, FleetView, HostAdded, HostView,
+    BackupView, AddHost, Because, CreateDeployment, DeploymentView, EventView, Explanation, FleetApplied, FleetBody, FleetStatus, FleetView, HostAdded, HostView,
     PackageView, Page, PatchHost, RunView, StatusView,
 };
 use pilotage_shared::ids::DeploymentId;
@@ -56,6 +56,11 @@ impl Session {
     /// Everything at one moment.
     pub async fn status(&self) -> Result<StatusView, Failure> {
         self.get("/v1/status").await
+    }
+
+    /// Copies the coordinator's store, there.
+    pub async fn make_backup(&self) -> Result<BackupView, Failure> {
+        self.post("/v1/backups", &serde_json::json!({})).await
     }
 
     /// One fleet at one moment.

@@ -2,6 +2,7 @@
 //! without. The OpenAPI document comes from the same registrations.
 
 mod agent;
+mod backups;
 mod deployments;
 mod events;
 mod extract;
@@ -26,6 +27,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::routes;
 
+use crate::backup::Backups;
 use crate::engine::Handle;
 use crate::packages::Packages;
 use crate::principal::{Names, Secrets, identify};
@@ -44,6 +46,8 @@ pub struct App {
     pub packages: Arc<Packages>,
     /// Output of hooks.
     pub logs: Arc<Logs>,
+    /// Copies of the store.
+    pub backups: Arc<Backups>,
     /// Hash of the people's token.
     pub secrets: Secrets,
     /// Names that we serve.
@@ -59,10 +63,10 @@ pub struct App {
 
 impl App {
     /// Puts the parts together.
-    pub fn new(engine: Handle, packages: Arc<Packages>, logs: Arc<Logs>, secrets: Secrets, names: Names, insecure: bool) -> Self {
+    pub fn new(engine: Handle, packages: Arc<Packages>, logs: Arc<Logs>, backups: Arc<Backups>, secrets: Secrets, names: Names, insecure: bool) -> Self {
         let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
         let (stopping, document) = (CancellationToken::new(), Arc::default());
-        Self { engine, packages, logs, secrets, names, insecure, stopping, handshakes, document }
+        Self { engine, packages, logs, backups, secrets, names, insecure, stopping, handshakes, document }
     }
 }
 
@@ -87,6 +91,7 @@ fn all() -> Routes {
         .add(is(Action::Read), routes!(meta::metrics))
         .add(is(Action::Read), routes!(meta::openapi))
         .add(is(Action::Read), routes!(status::status))
+        .add(is(Action::Backup), routes!(backups::create))
         .add(is(Action::ChangePackage), routes!(packages::upload))
         .add(is(Action::ChangePackage), routes!(packages::manifest))
         .add(is(Action::ChangePackage), routes!(packages::objects))

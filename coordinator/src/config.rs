@@ -19,6 +19,8 @@ const HISTORY_KEEP: u64 = 1_000_000;
 const RUNS_KEEP: usize = 200_000;
 /// The newest packages of each app that a sweep always keeps.
 const PACKAGES_KEEP: usize = 10;
+/// Backups that stay: a day of hourly ones.
+const BACKUP_KEEP: usize = 24;
 
 /// The flags.
 #[derive(Debug, Default, Parser)]
@@ -45,9 +47,28 @@ pub struct Flags {
     /// Allow agents, and people from other machines, over TCP without encryption (never without a token)
     #[arg(long)]
     pub insecure: bool,
+    /// Make a backup of the store so often, as 1h [default: never]
+    #[arg(long, value_name = "SPAN")]
+    pub backup_every: Option<Millis>,
+    /// Folder of backups [default: backups, in the state folder]
+    #[arg(long, value_name = "DIR")]
+    pub backup_folder: Option<PathBuf>,
     /// Log level, also by target: info,pilotage_coordinator=debug [default: info]
     #[arg(long, value_name = "LEVELS")]
     pub log: Option<String>,
+    /// Something else than to serve
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What is done instead of serving.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make a new store of a backup, in a state folder that has none; then start the coordinator on it
+    Restore {
+        /// What `pilotage backup` has made
+        backup: PathBuf,
+    },
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -63,6 +84,9 @@ struct File {
     history_keep: Option<u64>,
     runs_keep: Option<usize>,
     packages_keep: Option<usize>,
+    backup_every: Option<String>,
+    backup_folder: Option<PathBuf>,
+    backup_keep: Option<usize>,
 }
 
 /// Checked settings.
@@ -88,6 +112,12 @@ pub struct Config {
     pub runs_keep: usize,
     /// The newest packages of each app that a sweep always keeps.
     pub packages_keep: usize,
+    /// How often a backup is made by itself.
+    pub backup_every: Option<Millis>,
+    /// Where backups go.
+    pub backup_folder: PathBuf,
+    /// How many stay.
+    pub backup_keep: usize,
 }
 
 /// Why the settings are not good. Nothing was started.
@@ -133,6 +163,15 @@ impl Config {
         if !(100..=60_000).contains(&heartbeat.0) {
             return Err(wrong("heartbeat", format!("{heartbeat} is not between 100ms and 60s")));
         }
+        let backup_every = match (flags.backup_every, file.backup_every) {
+            (Some(span), _) => Some(span),
+            (None, Some(text)) => Some(text.parse::<Millis>().map_err(|e| wrong("backup_every", e.to_string()))?),
+            (None, None) => None,
+        };
+        if let Some(span) = backup_every.filter(|span| span.0 < 10_000) {
+            return Err(wrong("backup_every", format!("{span} is less than 10s")));
+        }
+        let state = flags.state.or(file.state).unwrap_or_else(|| STATE.into());
         let socket = flags.socket.or(file.socket).unwrap_or_else(|| SOCKET.into());
         let length = socket.as_os_str().len();
         if length > SOCKET_PATH_MAX {
@@ -147,7 +186,10 @@ impl Config {
         }
         let log = flags.log.or(file.log).unwrap_or_else(|| "info".into());
         Ok(Config {
-            state: flags.state.or(file.state).unwrap_or_else(|| STATE.into()),
+            backup_every,
+            backup_folder: flags.backup_folder.or(file.backup_folder).unwrap_or_else(|| state.join("backups")),
+            backup_keep: file.backup_keep.unwrap_or(BACKUP_KEEP),
+            state,
             socket,
             listen,
             names: if flags.names.is_empty() { file.names.unwrap_or_default() } else { flags.names },
@@ -187,6 +229,7 @@ mod tests {
         check("heartbeat = '5'", "30s or 10m");
         check("heartbeat = '1ms'", "between");
         check("listen = '0.0.0.0:7400'", "--insecure");
+        check("backup_every = '1s'", "less than 10s");
         check("log = 'loud=loud'", "log");
         assert!(flags(&["--config", "/nowhere/x.toml"]).unwrap_err().to_string().contains("/nowhere/x.toml"));
         assert!(flags(&["--socket", &format!("/{}", "s".repeat(107))]).unwrap_err().to_string().contains("108"));

@@ -4,12 +4,14 @@
 //! server   sockets, connections              principal  who asks (no anonymous one)
 //! api      one file per resource             sessions   connections of agents
 //! engine   the one thread that alone touches world and store: admit, apply, plan, commit, answer, publish
+//! backup   copies of the store, and the way back
 //! store    world, history and runs as records           packages   manifests and objects on disk
 //! ```
 //!
 //! Decisions are not made here: `pilotage-coordinator-core` makes them.
 
 pub mod api;
+pub mod backup;
 pub mod config;
 pub mod engine;
 pub mod packages;

@@ -1,23 +1,30 @@
 //! `pilotage-coordinator`: reads its settings, starts the service, stops it at SIGTERM or SIGINT.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
 use futures_util::StreamExt;
-use pilotage_coordinator::config::{Config, Flags};
+use pilotage_coordinator::backup;
+use pilotage_coordinator::config::{Command, Config, Flags};
 use pilotage_coordinator::service::Service;
 use signal_hook_tokio::Signals;
 use tracing::{error, info};
 use tracing_subscriber::prelude::*;
 
 fn main() -> ExitCode {
-    let config = match Config::from_flags(Flags::parse()) {
+    let flags = Flags::parse();
+    let command = flags.command.clone();
+    let config = match Config::from_flags(flags) {
         Ok(config) => config,
         Err(error) => return complain(&anyhow::Error::from(error), 2),
     };
     log(&config);
+    if let Some(Command::Restore { backup }) = command {
+        return restore(&config, &backup);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&anyhow::Error::from(error).context("failed to start the runtime"), 1),
@@ -40,6 +47,19 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     service.stop().await?;
     Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the output of a command")]
+fn restore(config: &Config, backup: &Path) -> ExitCode {
+    match backup::restore(backup, &config.state) {
+        Ok(restored) => {
+            println!("restored {}: {} hosts, {} fleets, {} deployments", config.state.display(), restored.hosts, restored.fleets, restored.deployments);
+            println!("packages, logs and the people's token are not in a backup: copy packages/, logs/ and token beside the store, if you have them");
+            println!("next  start the coordinator; fleets whose hosts have seen more freeze: pilotage explain FLEET · pilotage resume FLEET --reason …");
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&anyhow::Error::from(error), 1),
+    }
 }
 
 fn log(config: &Config) {

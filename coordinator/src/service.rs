@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::api::{App, Logs, router};
+use crate::backup::Backups;
 use crate::config::Config;
 use crate::engine::{Engine, Handle};
 use crate::packages::{PackageError, Packages, sweep_forever};
@@ -108,9 +109,14 @@ impl Service {
         };
         let thread = std::thread::Builder::new().name("engine".into()).spawn(run).map_err(ServiceError::Thread)?;
         let names = Names::new(listening, &config.names);
-        let app = App::new(handle.clone(), packages.clone(), logs.clone(), secrets, names, config.insecure);
+        let backups = Arc::new(Backups::new(config.backup_folder.clone(), config.backup_keep));
+        let app = App::new(handle.clone(), packages.clone(), logs.clone(), backups.clone(), secrets, names, config.insecure);
         let stop = app.stopping.clone();
         tokio::spawn(sweep_forever(packages, logs.clone(), handle.clone(), config.packages_keep, stop.clone()));
+        if let Some(every) = config.backup_every {
+            let (handle, stop) = (handle.clone(), stop.clone());
+            tokio::spawn(async move { backups.keep_making(every, handle, stop).await });
+        }
         let server = tokio::spawn(server::serve(unix, tcp, router(app), stop.clone()));
         info!(hosts, fleets, socket = %config.socket.display(), listen = ?listening, "coordinator started");
         Ok(Service { stop, engine: handle, thread: Some(thread), server, ended, socket, listening })

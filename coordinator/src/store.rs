@@ -177,6 +177,11 @@ impl Store {
         runs::read(&head, events).map(Some).map_err(|e| self.codec(e))
     }
 
+    /// Copies all records to one file; by the thread that commits, between two commits. Returns their number.
+    pub fn export(&self, path: &Path) -> Result<u64, pilotage_disk::ExportError> {
+        self.records.export(path)
+    }
+
     /// Bytes on disk.
     pub fn size(&self) -> u64 {
         self.records.size_on_disk().unwrap_or(0)

@@ -10,7 +10,7 @@ use crate::output::safe;
 /// Every fleet, then the coordinator.
 pub fn all(view: &StatusView, clock: &Clock) -> Vec<String> {
     if view.fleets.is_empty() {
-        return vec![format!("no fleet yet · {}", coordinator(&view.coordinator)), "next  pilotage fleet apply FILE".to_owned()];
+        return vec![format!("no fleet yet · {}", coordinator(&view.coordinator, clock)), "next  pilotage fleet apply FILE".to_owned()];
     }
     let mut rows = vec![["FLEET", "VERSION", "STATE", "HOSTS", "AVAILABLE", "FLOOR", "FOR", "NEXT"].map(str::to_owned).to_vec()];
     rows.extend(view.fleets.iter().map(|fleet| {
@@ -27,7 +27,7 @@ pub fn all(view: &StatusView, clock: &Clock) -> Vec<String> {
     }));
     use Align::{Left, Right};
     let mut lines = columns(&[Left, Left, Left, Right, Right, Right, Right, Left], &rows);
-    lines.push(coordinator(&view.coordinator));
+    lines.push(coordinator(&view.coordinator, clock));
     lines
 }
 
@@ -146,8 +146,9 @@ fn next(fleet: &FleetStatus) -> Option<String> {
     }
 }
 
-fn coordinator(view: &CoordinatorView) -> String {
-    let mut parts = vec![format!("coordinator {} ok", safe(&view.version)), plural(view.hosts as usize, "host", "hosts")];
+fn coordinator(view: &CoordinatorView, clock: &Clock) -> String {
+    let backup = view.backup_at.map_or_else(|| "backup OFF".to_owned(), |at| format!("backup {} old", clock.ago(at)));
+    let mut parts = vec![format!("coordinator {} ok", safe(&view.version)), backup, plural(view.hosts as usize, "host", "hosts")];
     if view.unreachable > 0 {
         parts.push(format!("{} unreachable", view.unreachable));
     }
@@ -171,7 +172,7 @@ mod tests {
                 "api-prod   3.2.0          settled                 180        180    119   2d",
                 "jobs-edge  3.2.0          settled, 7 to follow     96         89     48   2d  pilotage hosts --behind",
                 "web-prod   1.4.2 → 1.5.0  WAITING                 412        400    272  51m  pilotage explain web-prod",
-                "coordinator 0.1.0 ok · 688 hosts · 18 unreachable",
+                "coordinator 0.1.0 ok · backup 22m old · 688 hosts · 18 unreachable",
             ]
         );
     }

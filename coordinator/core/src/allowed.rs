@@ -22,6 +22,8 @@ pub enum Action {
     ChangeFleet,
     /// Invite, label, cordon, retire.
     ChangeHost,
+    /// Copy the store.
+    Backup,
     /// Bring, delete, release, block.
     ChangePackage,
     /// Be this host's agent: session, status, run reports.
@@ -41,6 +43,7 @@ impl Action {
             Action::Deploy => "deploy",
             Action::ChangeFleet => "change fleets",
             Action::ChangeHost => "change hosts",
+            Action::Backup => "make backups",
             Action::ChangePackage => "change packages",
             Action::BeHost(_) => "speak for this host",
             Action::ReadPackage => "read packages",

@@ -66,6 +66,7 @@ pub fn document(document: OpenApi) -> Bytes {
     (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn metrics(State(app): State<App>) -> Result<Response, Refused> {
     let numbers = app.engine.numbers().clone();
+    let backup_at = app.backups.newest();
     let text = app.engine.query(move |v| {
         let mut registry = Registry::with_prefix("pilotage");
         registry.register("inputs_admitted", "Inputs admitted since the start", ConstCounter::new(numbers.admitted()));
@@ -77,6 +78,10 @@ pub async fn metrics(State(app): State<App>) -> Result<Response, Refused> {
         registry.register("history_newest", "Position of the newest entry of the history", ConstGauge::new(v.store.newest() as i64));
         registry.register("runs", "Reports of runs that are kept", ConstGauge::new(v.store.run_count() as i64));
         registry.register("disk_full", "1 when nothing is admitted because the disk is nearly full", ConstGauge::new(i64::from(v.full)));
+        if let Some(at) = backup_at {
+            let age = (v.now - at).0 as f64 / 1000.0;
+            registry.register_with_unit("backup_age", "How old the newest backup is", Unit::Seconds, ConstGauge::new(age));
+        }
         fleets(v, &mut registry);
         let mut text = String::new();
         encode(&mut text, &registry).map(|()| text)

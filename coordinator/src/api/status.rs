@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use pilotage_shared::api::v1::{Problem, StatusView, When};
+use pilotage_shared::api::v1::{CoordinatorView, Problem, StatusView, When};
 use pilotage_shared::name::FleetName;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -25,6 +25,7 @@ pub struct Which {
     responses((status = 200, body = StatusView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn status(State(app): State<App>, Params(which): Params<Which>) -> Result<Json<StatusView>, Refused> {
     let only: Option<FleetName> = which.fleet.as_deref().map(parsed).transpose()?;
+    let backup_at = app.backups.newest().map(When);
     let found = app.engine.query(move |v| {
         if let Some(name) = only.as_ref().filter(|n| !v.world.fleets.contains_key(*n)) {
             return Err(pilotage_coordinator_core::Rejected::UnknownFleet(name.clone()));
@@ -34,7 +35,7 @@ pub async fn status(State(app): State<App>, Params(which): Params<Which>) -> Res
             api: "v1".into(),
             at: When(v.now),
             revision: v.store.newest(),
-            coordinator: view::coordinator(v),
+            coordinator: CoordinatorView { backup_at, ..view::coordinator(v) },
             fleets: wanted.map(|f| view::status(v, f)).collect(),
         })
     });

@@ -24,7 +24,7 @@ pub use host::{AddHost, HostAdded, HostStateWord, HostView, LoanView, PatchHost,
 pub use package::{CreatePackage, HeldView, ManifestKnown, PackageView};
 pub use problem::Problem;
 pub use run::{RunEventView, RunOutcomeWord, RunView};
-pub use status::{CoordinatorView, FleetState, FleetStatus, HostCounts, ScopeCounts, StatusView};
+pub use status::{BackupView, CoordinatorView, FleetState, FleetStatus, HostCounts, ScopeCounts, StatusView};
 pub use time::{Span, When, WhenError};
 pub use waiting::{Explanation, MissingView, MissingWhy, WaitingHost, WaitingKind, WaitingView};
 

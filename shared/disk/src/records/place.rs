@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::StoreError;
 use crate::durable::{self, Replacement, failed};
@@ -23,6 +23,8 @@ const LOCK: &str = "lock";
 const BALLAST: &str = "ballast";
 /// How long threads of a closed sled may hold its file. They need microseconds; a stranger may hold it for ever.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a child of this process may be between its fork and its exec.
+const OWN_CHILDREN: Duration = Duration::from_millis(500);
 
 /// A folder that is ours alone for as long as this lives.
 pub(super) struct Place {
@@ -31,20 +33,13 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Makes the folder if it is missing, and takes its lock; refuses at once to wait for it.
+    /// Makes the folder if it is missing, and takes its lock; refuses at once to wait for another process.
     pub(super) fn take(folder: &Path) -> Result<Self, StoreError> {
         durable::create_dirs(folder, 0o700)?;
         let path = folder.join(LOCK);
         let opened = File::options().read(true).write(true).create(true).truncate(false).mode(0o644).open(&path);
         let mut lock = opened.map_err(failed("open", &path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
-                return Err(StoreError::InUse { path: folder.to_owned(), holder });
-            }
-            Err(TryLockError::Error(e)) => return Err(failed("lock", &path)(e).into()),
-        }
+        take_lock(&lock, &path, folder)?;
         // For whoever is refused; on a full disk the lock alone must do.
         match lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())) {
             Err(e) if e.kind() != io::ErrorKind::StorageFull => return Err(failed("write", &path)(e).into()),
@@ -128,6 +123,25 @@ impl Place {
         match told.recv_timeout(PATIENCE) {
             Ok(locked) => Ok(locked.map_err(failed("lock", &path))?),
             Err(_) => Err(StoreError::InUse { path: self.folder.clone(), holder: None }),
+        }
+    }
+}
+
+/// A store that this process has just closed may be held for a moment by a child that it is about to start: the child has the
+/// descriptor until its exec.
+fn take_lock(lock: &File, path: &Path, folder: &Path) -> Result<(), StoreError> {
+    let until = Instant::now() + OWN_CHILDREN;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => {
+                let holder = fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
+                if holder != Some(std::process::id()) || Instant::now() >= until {
+                    return Err(StoreError::InUse { path: folder.to_owned(), holder });
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(TryLockError::Error(e)) => return Err(failed("lock", path)(e).into()),
         }
     }
 }

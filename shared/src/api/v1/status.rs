@@ -39,6 +39,23 @@ pub struct CoordinatorView {
     pub unheard: u32,
     /// How often hosts report, milliseconds.
     pub heartbeat_ms: u64,
+    /// When the newest backup was made.
+    #[serde(default)]
+    pub backup_at: Option<When>,
+}
+
+/// A backup that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupView {
+    /// Its file, on the coordinator's machine.
+    pub path: String,
+    /// When it was made.
+    pub at: When,
+    /// Records in it.
+    pub records: u64,
+    /// Its size, bytes.
+    pub bytes: u64,
 }
 
 /// Where a fleet is.
