@@ -34,6 +34,13 @@ pub struct Arguments {
 pub enum Command {
     /// What runs here, and what is wanted.
     Status,
+    /// Why nothing moves here, app by app.
+    Explain,
+    /// Compare the releases on this disk with their manifests; exit 1 when one differs.
+    Verify {
+        /// Only this app.
+        app: Option<AppName>,
+    },
     /// Back to the previous release, and pin it.
     Rollback {
         /// Which app.

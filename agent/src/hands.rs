@@ -1,7 +1,8 @@
-//! A person at this host: `pilotage-agent status|rollback|pin|unpin`, over a socket that only root (and the agent's own user)
-//! can open, and `runs|logs`, from the disk. Works with the coordinator away (promise 5).
+//! A person at this host: `pilotage-agent status|explain|rollback|pin|unpin`, over a socket that only root (and the agent's own user)
+//! can open, and `runs|logs|verify`, from the disk. Works with the coordinator away (promise 5).
 
 mod past;
+mod verify;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,6 +25,8 @@ const LONGEST: u64 = 64 << 10;
 pub enum Wish {
     /// What runs here.
     Status,
+    /// Why nothing moves.
+    Explain,
     /// Back, and stay there.
     Rollback(AppName, Why),
     /// Stay.
@@ -43,7 +46,9 @@ pub fn ask(service: &Service, command: Command) -> anyhow::Result<()> {
     let wish = match command {
         Command::Runs => return say(&past::list(&layout)?),
         Command::Logs { app, run } => return say(&past::logs(&layout, &app, run)?),
+        Command::Verify { app } => return say(&verify::verify(&layout, app.as_ref())?),
         Command::Status => Wish::Status,
+        Command::Explain => Wish::Explain,
         Command::Rollback { app, reason } => Wish::Rollback(app, Why::lossy(&reason)),
         Command::Pin { app, reason } => Wish::Pin(app, Why::lossy(&reason)),
         Command::Unpin { app } => Wish::Unpin(app),

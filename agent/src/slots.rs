@@ -385,6 +385,7 @@ impl Agent {
     fn wished(&mut self, wish: Wish) -> anyhow::Result<String> {
         let (name, record, done) = match wish {
             Wish::Status => return Ok(self.said()),
+            Wish::Explain => return Ok(self.explained()),
             Wish::Rollback(name, why) => {
                 let record = by_hand::rollback(self.slot(&name)?, Why::lossy(&format!("rolled back by hand: {why}")))?;
                 (name, record, "goes back to its previous release, and is pinned")
@@ -412,6 +413,16 @@ impl Agent {
 
     fn slot(&self, name: &AppName) -> anyhow::Result<&Slot> {
         self.apps.get(name).map(|a| &a.slot).with_context(|| format!("there is no app {name} on this host"))
+    }
+
+    fn explained(&self) -> String {
+        let lines: Vec<String> = self.apps.iter().map(|(name, app)| {
+            let why = app.idle_because.as_ref().map_or("it is being worked on", |why| why.as_str());
+            let declines = app.slot.declines.as_ref().map_or_else(String::new, |why| format!("; it declines: {why}"));
+            format!("{name}  {why}{declines}")
+        }).collect();
+        let session = if self.telling.session().is_some() { "" } else { "\nno coordinator is heard: nothing new is begun, what runs goes on" };
+        if lines.is_empty() { format!("nothing was ever wanted here{session}") } else { lines.join("\n") + session }
     }
 
     fn said(&mut self) -> String {

@@ -1,0 +1,114 @@
+//! Are the releases on this disk what their manifests say? For a person; works with the agent stopped.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use anyhow::{Context as _, bail};
+use pilotage_bundle::unpack;
+use pilotage_shared::digest::Digest;
+use pilotage_shared::manifest::Manifest;
+use pilotage_shared::name::AppName;
+
+use crate::layout::Layout;
+
+/// Differences of one release that are named; the rest are counted.
+const NAMED: usize = 20;
+
+/// A line for each release, of one app or of all; an error when one differs.
+pub fn verify(layout: &Layout, only: Option<&AppName>) -> anyhow::Result<String> {
+    let (mut text, mut bad) = (String::new(), 0);
+    for app in apps(layout)?.into_iter().filter(|app| only.is_none_or(|only| only == app)) {
+        for package in releases(layout, &app)? {
+            let words = words(layout, &app, &package);
+            let found = one(layout, &app, &package)?;
+            // Writing to a String cannot fail.
+            let _ = match found.len() {
+                0 => writeln!(text, "{app}  {}  as its manifest says{words}", package.short()),
+                n => writeln!(text, "{app}  {}  DIFFERS in {n} {}{words}", package.short(), if n == 1 { "place" } else { "places" }),
+            };
+            for difference in found.iter().take(NAMED) {
+                let _ = writeln!(text, "  {:?} {}", difference.path, difference.what);
+            }
+            bad += usize::from(!found.is_empty());
+        }
+    }
+    if text.is_empty() {
+        bail!("{}", only.map_or_else(|| "there is no release on this host".to_owned(), |app| format!("there is no release of {app} on this host")));
+    }
+    if bad > 0 {
+        bail!("{text}{bad} of the releases differ: deploy again, a damaged release is unpacked anew");
+    }
+    text.pop();
+    Ok(text)
+}
+
+fn one(layout: &Layout, app: &AppName, package: &Digest) -> anyhow::Result<Vec<unpack::Difference>> {
+    let path = layout.manifest(package);
+    let text = fs::read(&path).with_context(|| format!("failed to read the manifest {}; are you root?", path.display()))?;
+    if Digest::of(&text) != *package {
+        bail!("the manifest {} is damaged", path.display());
+    }
+    let manifest = Manifest::decode(&text).with_context(|| format!("failed to understand the manifest {}", path.display()))?;
+    Ok(unpack::verify(&manifest, &layout.release(app, package))?)
+}
+
+fn apps(layout: &Layout) -> anyhow::Result<Vec<AppName>> {
+    names(&layout.state.join("apps")).map(|names| names.iter().filter_map(|name| AppName::new(name).ok()).collect())
+}
+
+fn releases(layout: &Layout, app: &AppName) -> anyhow::Result<Vec<Digest>> {
+    names(&layout.releases(app)).map(|names| names.iter().filter_map(|name| format!("sha256:{name}").parse().ok()).collect())
+}
+
+/// Sorted; none of a folder that is not there.
+fn names(folder: &std::path::Path) -> anyhow::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("failed to read {}", folder.display()))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// ` · current`, ` · previous`.
+fn words(layout: &Layout, app: &AppName, package: &Digest) -> String {
+    let is = |link: &str| {
+        let target = fs::read_link(layout.state.join("apps").join(app.as_str()).join(link)).unwrap_or_default();
+        target.file_name().is_some_and(|name| name.to_string_lossy() == package.hex())
+    };
+    ["current", "previous"].into_iter().filter(|link| is(link)).map(|link| format!(" · {link}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pilotage_bundle::objects::Objects;
+
+    #[test]
+    fn a_release_is_compared_with_its_manifest_file_by_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::open(&dir.path().join("state")).unwrap();
+        let web = AppName::new("web").unwrap();
+        assert_eq!(verify(&layout, Some(&web)).unwrap_err().to_string(), "there is no release of web on this host");
+        let bundle = dir.path().join("bundle");
+        fs::create_dir(&bundle).unwrap();
+        fs::write(bundle.join("appspec.yml"), "version: 0.0\nos: linux\n").unwrap();
+        fs::write(bundle.join("page"), "hello").unwrap();
+        let objects = Objects::open(&dir.path().join("objects")).unwrap();
+        let built = pilotage_bundle::folder::build(&bundle, &objects, None).unwrap();
+        let text = built.manifest.encode();
+        let package = Digest::of(text.as_bytes());
+        fs::write(layout.manifest(&package), text).unwrap();
+        fs::create_dir_all(layout.releases(&web)).unwrap();
+        unpack::unpack(&built.manifest, &objects, &layout.release(&web, &package)).unwrap();
+        let good = verify(&layout, None).unwrap();
+        assert_eq!(good, format!("web  {}  as its manifest says", package.short()));
+        fs::write(layout.release(&web, &package).join("page"), "HELLO").unwrap();
+        let bad = verify(&layout, None).unwrap_err().to_string();
+        assert!(bad.contains("DIFFERS in 1 place") && bad.contains("\"page\""), "{bad}");
+    }
+}
