@@ -11,6 +11,7 @@ pub mod limits;
 pub mod manifest;
 pub mod metrics;
 pub mod name;
+pub mod planted;
 pub mod policy;
 pub mod principal;
 pub mod release;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::run::Event;
 use pilotage_shared::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -99,6 +100,7 @@ impl Task {
     /// True when its failure is noted and passed over: the scripts that stop things (promise 3).
     pub fn overruled(self) -> bool {
         match self {
+            Task::Hook { .. } if planted(Bug::FailurePassedOver) => true,
             Task::Hook { event, .. } => matches!(event, Event::BeforeBlockTraffic | Event::AfterBlockTraffic | Event::ApplicationStop),
             Task::Verify | Task::Keep | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => false,
         }
@@ -139,7 +141,7 @@ pub fn forward(plan: &Plan) -> Vec<Task> {
     plan.push(&mut tasks, Side::To, &[Event::BeforeInstall]);
     tasks.push(Task::Switch);
     plan.push(&mut tasks, Side::To, &[Event::AfterInstall, Event::ApplicationStart, Event::ValidateService]);
-    if plan.to_health {
+    if plan.to_health && !planted(Bug::HealthNotAwaited) {
         tasks.push(Task::Health(Side::To));
     }
     plan.push(&mut tasks, Side::To, &[Event::BeforeAllowTraffic, Event::AfterAllowTraffic]);
@@ -177,10 +179,10 @@ pub fn back(plan: &Plan, begun: &[Task]) -> Vec<Task> {
     if new_acted {
         plan.push(&mut tasks, Side::To, &[Event::ApplicationStop]);
     }
-    if any(|t| t.disturbs()) {
+    if any(|t| t.disturbs()) && !planted(Bug::UndoForgotten) {
         tasks.push(Task::Unswitch);
     }
-    if stopped {
+    if stopped && !planted(Bug::BackNotStarted) {
         plan.push(&mut tasks, Side::From, &[Event::ApplicationStart, Event::ValidateService]);
         if plan.from.is_some() && plan.from_health {
             tasks.push(Task::Health(Side::From));

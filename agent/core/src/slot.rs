@@ -23,6 +23,7 @@ use pilotage_shared::ids::{DeploymentId, Generation};
 use pilotage_shared::intent::{Go, Intent};
 use pilotage_shared::limits::REFUSALS_MAX;
 use pilotage_shared::name::Why;
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 use pilotage_shared::run::{Outcome, Phase};
 use pilotage_shared::status::{Refusal, RunStatus, SlotStatus};
@@ -174,6 +175,7 @@ pub enum Act {
 /// What this app on this host does next.
 pub fn next(slot: &Slot, held: &Held, sight: &Sight) -> Act {
     match &slot.run {
+        Some(_) if planted(Bug::TwoRuns) && held.intent.as_ref().is_some_and(|i| i.go == Go::Activate && i.generation > slot.spent) => at_rest(slot, held, sight),
         Some(run) => in_run(slot, run, held, sight),
         None => match at_rest(slot, held, sight) {
             Act::Idle(why) => again(slot, sight).unwrap_or(Act::Idle(why)),
@@ -193,12 +195,14 @@ fn again(slot: &Slot, sight: &Sight) -> Option<Act> {
 /// R26: one run at a time; it is finished, whatever else is wanted.
 fn in_run(slot: &Slot, run: &RunEntry, held: &Held, sight: &Sight) -> Act {
     match &sight.run {
+        RunSight::Alive(_) if planted(Bug::SecondDeployer) => Act::Resume,
+        RunSight::Lost if planted(Bug::LostRunForgotten) => Act::Close { record: turned_back(slot, run, &Why::lossy("lost")) },
         RunSight::None | RunSight::Lost => Act::Resume,
         RunSight::Ended(outcome) => Act::Close { record: closed(slot, run, outcome) },
         RunSight::TurnedBack(why) => Act::Close { record: turned_back(slot, run, why) },
         RunSight::Alive(Phase::Back(_)) => Act::Idle(Why::lossy("a run goes back")),
         RunSight::Alive(Phase::Beginning | Phase::Forward(_)) => {
-            if sight.seen.blocked.packages.contains(&run.release.package) {
+            if sight.seen.blocked.packages.contains(&run.release.package) && !planted(Bug::BlockedAtReceiptOnly) {
                 return Act::TurnBack(Why::lossy("its package was blocked")); // R29
             }
             let back = held.intent.as_ref().filter(|i| newer(i, run) && i.release.is_some() && i.release == run.from && i.go != Go::Keep);
@@ -231,7 +235,9 @@ fn at_rest(slot: &Slot, held: &Held, sight: &Sight) -> Act {
     if intent.go == Go::Keep {
         return Act::Idle(Why::lossy("told to stay"));
     }
-    if let Err(why) = acceptable(&release, &intent.proofs, sight.policy, sight.seen) {
+    if let Err(why) = acceptable(&release, &intent.proofs, sight.policy, sight.seen)
+        && !planted(Bug::BlockedAtReceiptOnly)
+    {
         return if unspent { give_up(slot, intent, &why.to_string()) } else { Act::Idle(Why::lossy(&why.to_string())) };
     }
     match &sight.bits {
@@ -242,6 +248,9 @@ fn at_rest(slot: &Slot, held: &Held, sight: &Sight) -> Act {
     }
     if !unspent {
         return Act::Idle(Why::lossy(if intent.go == Go::Activate { "this permission was used" } else { "staged; waits for a permission" }));
+    }
+    if slot.pinned.is_some() && planted(Bug::PinnedSilently) {
+        return Act::Idle(Why::lossy("pinned"));
     }
     if let Some(why) = against(slot, intent, release, sight) {
         return give_up(slot, intent, &why);
@@ -254,7 +263,7 @@ fn at_rest(slot: &Slot, held: &Held, sight: &Sight) -> Act {
 
 /// What makes a host give its permission up at once (R30).
 fn against(slot: &Slot, intent: &Intent, release: Release, sight: &Sight) -> Option<String> {
-    if let Some(why) = &slot.pinned {
+    if let Some(why) = slot.pinned.as_ref().filter(|_| !planted(Bug::PinIgnored)) {
         return Some(format!("pinned: {why}"));
     }
     if let Some(why) = &slot.needs_hands {
@@ -326,7 +335,12 @@ fn closed(slot: &Slot, run: &RunEntry, outcome: &Outcome) -> Slot {
                 record.pinned = Some(record.pinned.unwrap_or_else(|| Why::lossy("rolled back by hand")));
             }
         }
-        Outcome::RolledBack { why } => record.refused.extend(refusal(why, false)),
+        Outcome::RolledBack { why } => {
+            record.refused.extend(refusal(why, false));
+            if planted(Bug::BackToUnproved) {
+                record.previous = Some(run.release);
+            }
+        }
         // Nothing was disturbed; it is asked again under the next permission.
         Outcome::NotBegun { .. } => {}
         Outcome::NeedsHands { why } => {
@@ -336,6 +350,9 @@ fn closed(slot: &Slot, run: &RunEntry, outcome: &Outcome) -> Slot {
     }
     let surplus = record.refused.len().saturating_sub(REFUSALS_MAX);
     record.refused.drain(..surplus);
+    if planted(Bug::SpentNotKept) {
+        record.spent = Generation(record.spent.0.saturating_sub(1));
+    }
     record
 }
 
@@ -374,7 +391,7 @@ pub fn status(slot: &Slot, staged: Option<Release>, phase: Option<Phase>, standi
         previous: slot.previous,
         staged,
         refused: slot.refused.clone(),
-        pinned: slot.pinned.clone(),
+        pinned: slot.pinned.clone().filter(|_| !planted(Bug::PinnedSilently)),
         declines: slot.declines.clone(),
         needs_hands: slot.needs_hands.clone(),
         standing,

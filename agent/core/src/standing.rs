@@ -7,6 +7,7 @@
 //! ```
 
 use pilotage_shared::health::{HealthCheck, Standing};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::time::{Millis, Uptime};
 
 /// The answers of one app's health check so far.
@@ -74,7 +75,7 @@ impl Watched {
         if self.good_since.is_some_and(|since| now - since >= self.healthy_for) {
             self.available_before = now;
             self.flapping = false;
-        } else if now - self.available_before >= self.deadline {
+        } else if now - self.available_before >= self.deadline && !planted(Bug::FlappingNeverDown) {
             self.flapping = true;
         }
     }

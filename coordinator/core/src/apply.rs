@@ -2,6 +2,7 @@
 
 use pilotage_shared::ids::{DeploymentId, Generation};
 use pilotage_shared::name::{AppName, FleetName, HostName};
+use pilotage_shared::planted::{Bug, planted};
 
 use crate::change::{Change, Key, Touched};
 use crate::world::{Course, Due, HostState, Live, Outcome, Slot, World};
@@ -64,7 +65,9 @@ impl World {
                     self.strays.remove(&(app.clone(), host.clone()));
                     t.records.insert(Key::Slot(app, host.clone()));
                 }
-                self.end_session(host, &mut t);
+                if !planted(Bug::RetireKeepsSession) {
+                    self.end_session(host, &mut t);
+                }
                 self.moved_labels(host, &mut t);
             }
             Change::Quarantined { host, why } => {
@@ -119,6 +122,9 @@ impl World {
                     let at = live.heard_at;
                     self.expect_from(host, Some(at), None);
                     t.hang_up.insert(host.clone());
+                }
+                if planted(Bug::TimerReturns) {
+                    self.drop_loans(host, &mut t);
                 }
                 self.moved(host, &mut t);
             }
@@ -318,7 +324,7 @@ impl World {
     }
 
     fn hold(&mut self, package: Option<pilotage_shared::digest::Digest>, hold: &Option<crate::world::Hold>, t: &mut Touched) {
-        let (Some(digest), Some(hold)) = (package, hold) else { return };
+        let (Some(digest), Some(hold)) = (package, hold.as_ref().filter(|_| !planted(Bug::NoHold))) else { return };
         if let Some(package) = self.packages.get_mut(&digest) {
             package.held = Some(hold.clone());
             t.records.insert(Key::Package(digest));
@@ -356,7 +362,18 @@ impl World {
     /// What a host is a member of may have changed.
     fn moved_labels(&mut self, host: &HostName, t: &mut Touched) {
         t.fleets.extend(self.rejoin(host));
+        if planted(Bug::LeaveDropsLoan) && self.strays.iter().any(|(_, stray)| stray == host) {
+            self.drop_loans(host, t);
+        }
         self.moved(host, t);
+    }
+
+    /// What R13 and R14 forbid.
+    fn drop_loans(&mut self, host: &HostName, t: &mut Touched) {
+        let apps: Vec<AppName> = self.host_slots(host).map(|(app, _)| app.clone()).collect();
+        for app in apps {
+            self.change_loan(host, &app, t, |slot| slot.loan = None);
+        }
     }
 
     fn expect_stragglers(&mut self, id: &DeploymentId, at: Option<pilotage_shared::time::Time>) {

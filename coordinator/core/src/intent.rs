@@ -3,6 +3,7 @@
 use pilotage_shared::ids::Generation;
 use pilotage_shared::intent::{Answers, Go, Intent};
 use pilotage_shared::name::{AppName, HostName};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::time::Millis;
 
 use crate::plan::Goal;
@@ -16,7 +17,7 @@ impl World {
 
     /// The wish for one (host, app): its loan, or else what to stage or keep (R8).
     pub fn intent(&self, app: &AppName, host: &HostName) -> Option<Intent> {
-        let live = self.live.get(host).filter(|l| l.told && l.reachable)?;
+        let live = self.live.get(host).filter(|l| (l.told || planted(Bug::IntentBeforeStatus)) && l.reachable)?;
         let fleet = self.member_of.get(host).and_then(|m| m.get(app)).and_then(|f| self.fleets.get(f));
         let slot = self.slot(app, host);
         let loan = slot.and_then(|s| s.loan.as_ref());
@@ -29,7 +30,7 @@ impl World {
             Some(loan) if loan.withdrawn => (loan.generation, Some(loan.release), Go::Keep, Some(loan.deployment.clone())),
             Some(loan) => (loan.generation, Some(loan.release), Go::Activate, Some(loan.deployment.clone())),
             None => {
-                let at_least = newest.map_or(Generation(0), |d| d.base).max(seen);
+                let at_least = newest.map_or(Generation(0), |d| d.base).max(if planted(Bug::StageAtDeployment) { Generation(0) } else { seen });
                 let goal = fleet.and_then(|f| match self.mode(f).goal(self, f.newest, self.placed.get(&(host.clone(), f.spec.name.clone()))?) {
                     Goal::Run(release) => Some(release),
                     Goal::Stay => None,
@@ -37,15 +38,16 @@ impl World {
                 (at_least, goal, if goal.is_some() { Go::Stage } else { Go::Keep }, newest.map(|d| d.id.clone()))
             }
         };
+        let answers = if live.told { Answers { seq: live.seq, beat: live.beat } } else { Answers { seq: 1, beat: 1 } };
         Some(Intent {
             session: live.session,
-            answers: Answers { seq: live.seq, beat: live.beat },
+            answers,
             app: app.clone(),
             generation,
             deployment,
             release,
             go,
-            while_down: loan.is_some_and(|l| l.while_down),
+            while_down: loan.is_some_and(|l| l.while_down && !planted(Bug::NoWhileDown)),
             health: fleet.and_then(|f| f.spec.health.clone()),
             hook_timeout: fleet.map_or(Millis::seconds(3600), |f| f.spec.hook_timeout),
             proofs: Vec::new(),

@@ -9,18 +9,19 @@ pub mod session;
 use std::collections::BTreeMap;
 
 use pilotage_agent_core::acceptable::{HostPolicy, Seen};
+use pilotage_agent_core::slot::permission::{Used, void};
 use pilotage_agent_core::slot::receive::{Received, receive};
-use pilotage_agent_core::slot::{Act, Bits, Sight, hands, host, next};
+use pilotage_agent_core::slot::{Act, Bits, RunKind, Sight, Slot, hands, host, next};
 use pilotage_shared::health::Standing;
-use pilotage_shared::ids::{Generation, SessionId};
+use pilotage_shared::ids::SessionId;
 use pilotage_shared::intent::{Blocked, Intent};
 use pilotage_shared::name::{AppName, Why};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::time::{Millis, Time, Uptime};
 use pilotage_shared::wire::{Frame, Hello, VERSION};
 
 use crate::machine::Machine;
 use crate::network::LinkId;
-use crate::sabotage::Sabotage;
 use crate::truth::{Behaviours, RunDirectory};
 use app::{App, run_sight};
 use session::Session;
@@ -61,8 +62,12 @@ pub enum Output {
         /// Another run was under way.
         busy: bool,
     },
+    /// A run begins because the application's process is gone (R27).
+    BeginsAgain(AppName),
+    /// A deployer was started beside a living one.
+    SecondDeployer(AppName),
     /// A run has ended and its end is in the ledger.
-    Closed(AppName, RunDirectory),
+    Closed(AppName, Box<RunDirectory>),
 }
 
 /// What an agent cannot know by itself.
@@ -75,8 +80,6 @@ pub struct Outside<'a> {
     pub retry: Millis,
     /// A fetch that begins now will fail.
     pub fetch_fails: bool,
-    /// A rule that is not kept.
-    pub sabotage: Option<Sabotage>,
 }
 
 /// What a person at the host wants.
@@ -105,27 +108,17 @@ impl Agent {
                     Ok(record) => machine.disk.host = record,
                     Err(_) => return self.hang_up(machine, outside), // R33
                 }
-                let mut session = Session::new(&welcome, uptime);
-                if outside.sabotage == Some(Sabotage::LeaseUnchecked) {
-                    session.lease = Millis::seconds(100_000);
-                }
-                self.session = Some(session);
-                self.keep_permissions(outside, welcome.session);
+                self.session = Some(Session::new(&welcome, uptime));
+                self.keep_permissions(welcome.session);
             }
             Frame::Goodbye(_) if self.link == Some(link) => return self.hang_up(machine, outside),
-            Frame::Intent(mut intent, _, blocked) if self.session.is_some() => {
-                if let (Some(Sabotage::IntentAnySession), Some(session)) = (outside.sabotage, &self.session) {
-                    intent.session = session.id;
-                }
-                if self.session.as_ref().is_none_or(|s| s.id != intent.session) {
+            Frame::Intent(intent, _, blocked) if self.session.is_some() => {
+                if self.session.as_ref().is_none_or(|s| s.id != intent.session) && !planted(Bug::IntentAnySession) {
                     return self.step(machine, outside); // R3
                 }
                 note_blocked(machine, blocked);
                 if let Some(session) = &mut self.session {
                     session.heard(intent.answers, uptime);
-                }
-                if outside.sabotage == Some(Sabotage::IntentOlder) {
-                    self.forget_seen(machine, &intent);
                 }
                 self.take(machine, intent, uptime);
             }
@@ -141,23 +134,15 @@ impl Agent {
         self.step(machine, outside)
     }
 
-    fn forget_seen(&mut self, machine: &mut Machine, intent: &Intent) {
-        if let (Some(slot), Some(memory)) = (machine.disk.slots.get_mut(&intent.app), self.apps.get_mut(&intent.app)) {
-            slot.seen = slot.seen.min(intent.generation);
-            slot.spent = slot.spent.min(slot.seen);
-            memory.held.intent = None;
-        }
-    }
-
-    fn keep_permissions(&mut self, outside: &Outside<'_>, session: SessionId) {
-        for memory in self.apps.values_mut().filter(|_| outside.sabotage == Some(Sabotage::PermissionSurvivesReconnect)) {
+    fn keep_permissions(&mut self, session: SessionId) {
+        for memory in self.apps.values_mut().filter(|_| planted(Bug::PermissionSurvivesReconnect)) {
             memory.revive(session);
         }
     }
 
     fn take(&mut self, machine: &mut Machine, intent: Intent, uptime: Uptime) {
         let slot = machine.disk.slots.entry(intent.app.clone()).or_default();
-        let memory = self.apps.entry(intent.app.clone()).or_insert_with(|| App::new(uptime));
+        let memory = self.apps.entry(intent.app.clone()).or_insert_with(|| App::new(uptime, machine.lives.get(&intent.app).cloned().unwrap_or_default()));
         match receive(slot, &memory.held, self.session.as_ref().map(|s| &s.id), &intent) {
             Received::Drop(_) => {}
             Received::Take { record } => {
@@ -197,8 +182,8 @@ impl Agent {
         for app in &apps {
             let checks = &machine.checks;
             let memory = self.apps.entry(app.clone()).or_insert_with(|| {
-                let mut memory = App::new(uptime);
-                if outside.sabotage == Some(Sabotage::StandingGuessed) {
+                let mut memory = App::new(uptime, machine.lives.get(app).cloned().unwrap_or_default());
+                if planted(Bug::StandingGuessed) {
                     memory.watch(None, false, uptime);
                 } else if let Some((check, first_install)) = checks.get(app) {
                     memory.watch(check.as_ref(), *first_install, uptime);
@@ -259,17 +244,31 @@ impl Agent {
         let uptime = machine.uptime(outside.now);
         let (Some(memory), Some(slot)) = (self.apps.get_mut(app), machine.disk.slots.get(app)) else { return false };
         let session = self.session.as_ref();
+        if let Some(record) = memory.split.take() {
+            let standing = memory.standing(slot, uptime);
+            machine.begin(app, record, memory.held.intent.clone(), Uptime(u64::MAX / 2), standing);
+            return true;
+        }
         memory.fetch(&mut machine.bits, uptime);
-        if let Some(underway) = machine.runs.get_mut(app).filter(|u| !u.disturbed && u.revoked.is_none()) {
-            let blocked = machine.disk.host.blocked.packages.contains(&underway.run.directory.to.package);
-            underway.revoked = memory.voids(slot, underway, session.map(|s| &s.id), blocked, uptime);
+        let standing = memory.standing(slot, uptime);
+        if let Some(underway) = machine.runs.get_mut(app).filter(|u| !u.disturbed()) {
+            let directory = &mut underway.run.directory;
+            if directory.request.generation().is_some() && directory.revoked.is_none() {
+                let void = void(slot, memory.used.as_ref(), session.map(|s| &s.id), standing);
+                directory.revoked = void.map(|why| Why::lossy(&why.to_string()));
+            }
+        }
+        let alive = machine.apps.get(app).is_some_and(|a| a.process.is_some());
+        let gone = memory.gone(slot, usize::from(alive), uptime);
+        if machine.lives.get(app) != Some(memory.life()) {
+            machine.lives.insert(app.clone(), memory.life().clone());
         }
         let seen = Seen { blocked: machine.disk.host.blocked.clone() };
         let sight = Sight {
             now: memory.now(slot, session, uptime),
             bits: memory.bits.clone(),
             run: run_sight(machine.runs.get(app)),
-            gone: false,
+            gone,
             obstacle: machine.obstacle.clone(),
             policy: &HostPolicy::default(),
             seen: &seen,
@@ -286,31 +285,43 @@ impl Agent {
             Act::Record { record } => {
                 machine.disk.slots.insert(app.clone(), record);
             }
+            Act::Begin { record } if record.run.as_ref().is_some_and(|run| run.kind == RunKind::Again) => {
+                memory.began_again(uptime);
+                machine.lives.insert(app.clone(), memory.life().clone());
+                machine.begin(app, record, None, Uptime(0), standing);
+                out.push(Output::BeginsAgain(app.clone()));
+            }
             Act::Begin { record } => {
                 let busy = machine.runs.contains_key(app);
-                let standing = memory.standing(slot, uptime);
-                let begin_by = sight.now.lease_ends.unwrap_or(Uptime(0));
+                let begin_by = if planted(Bug::LeaseUnchecked) { Uptime(u64::MAX / 2) } else { sight.now.lease_ends.unwrap_or(Uptime(0)) };
                 let Some(intent) = memory.held.intent.clone() else { return false };
                 let age = session.and_then(|s| s.age(&intent, uptime));
-                machine.begin(app, record, Some(intent.clone()), begin_by, standing, outside.now);
+                memory.used = session.map(|s| Used { session: s.id, generation: intent.generation, standing });
+                if planted(Bug::SplitBegin) {
+                    machine.disk.slots.insert(app.clone(), Slot { spent: record.spent, ..slot.clone() });
+                    memory.split = Some(record);
+                    return false;
+                }
+                machine.begin(app, record, Some(intent.clone()), begin_by, standing);
                 out.push(Output::Begins { intent, age, busy });
             }
-            Act::Resume => machine.resume(app, outside.now),
-            Act::TurnBack(_) => match machine.runs.get_mut(app) {
-                Some(underway) if !underway.run.directory.turn_back => underway.run.directory.turn_back = true,
+            Act::Resume => {
+                if !machine.resume(app, outside.now) {
+                    out.push(Output::SecondDeployer(app.clone()));
+                    return false;
+                }
+            }
+            Act::TurnBack(why) => match machine.runs.get_mut(app) {
+                Some(underway) if underway.run.directory.turn_back.is_none() => underway.run.directory.turn_back = Some(why),
                 Some(_) | None => return false,
             },
             Act::Close { record } => {
-                let spent = record.spent;
                 machine.disk.slots.insert(app.clone(), record);
-                if let (Some(Sabotage::SpentNotKept), Some(slot)) = (outside.sabotage, machine.disk.slots.get_mut(app)) {
-                    slot.spent = Generation(spent.0.saturating_sub(1));
-                }
                 if let Some(underway) = machine.runs.remove(app) {
-                    if underway.disturbed {
+                    if underway.disturbed() {
                         memory.run_over(uptime);
                     }
-                    out.push(Output::Closed(app.clone(), underway.run.directory));
+                    out.push(Output::Closed(app.clone(), Box::new(underway.run.directory)));
                 }
             }
         }
@@ -334,7 +345,7 @@ impl Agent {
                 Wish::Rollback => {
                     if let Ok(record) = hands::rollback(&slot, why) {
                         let standing = self.apps.get(app).map_or(Standing::Unknown, |m| m.standing(&slot, uptime));
-                        machine.begin(app, record, None, Uptime(0), standing, outside.now);
+                        machine.begin(app, record, None, Uptime(0), standing);
                     }
                 }
             }
@@ -355,7 +366,7 @@ impl Agent {
         let mut said = BTreeMap::new();
         for (app, memory) in &self.apps {
             let Some(slot) = machine.disk.slots.get(app) else { continue };
-            let phase = machine.runs.get(app).map(|u| u.run.directory.stage.phase());
+            let phase = machine.runs.get(app).map(|u| u.run.directory.phase());
             said.insert(app.clone(), memory.says(slot, phase, uptime));
         }
         let Some(frame) = session.say(said, machine.disk.host.blocked.version, uptime) else { return };

@@ -71,14 +71,6 @@ impl Coordinator {
         self.settings
     }
 
-    /// Applies a change that nobody decided (sabotage).
-    pub fn force(&mut self, change: &Change) {
-        if let Some(life) = &mut self.life {
-            let touched = life.world.apply(change);
-            life.touched.join(touched);
-        }
-    }
-
     /// The living process's world.
     pub fn world(&self) -> Option<&World> {
         self.life.as_ref().map(|l| &l.world)

@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pilotage_agent_core::slot::{RunKind, Slot, host};
+use pilotage_agent_core::run::{Contract, Kind, Permit, Request, Target};
+use pilotage_agent_core::slot::life::Life;
+use pilotage_agent_core::slot::{RunEntry, RunKind, Slot, host};
 use pilotage_shared::health::{HealthCheck, Standing};
 use pilotage_shared::ids::{BootId, HostId, LedgerId};
 use pilotage_shared::intent::{Blocked, Intent};
-use pilotage_shared::name::{AppName, HostName, Why};
-use pilotage_shared::release::Release;
-use pilotage_shared::time::{Time, Uptime};
+use pilotage_shared::name::{AppName, HostName, Version, Why};
+use pilotage_shared::release::{PackageName, Release};
+use pilotage_shared::run::RunId;
+use pilotage_shared::time::{Millis, Time, Uptime};
 
 use crate::agent::Agent;
 use crate::rng::Rng;
-use crate::truth::run::Pace;
+use crate::truth::run::{Pace, plan};
 use crate::truth::{Application, Run, RunDirectory};
 
 /// What survives every crash: the agent's ledger, one record for the host and one for each app.
@@ -39,16 +42,15 @@ pub struct Underway {
     pub run: Run,
     /// The permission; none for a person's own run.
     pub permit: Option<Intent>,
-    /// The agent wrote that the permission is void.
-    pub revoked: Option<Why>,
     /// How the host stood when it began (R6).
     pub standing: Standing,
-    /// The lease's end.
-    pub begin_by: Uptime,
-    /// The boot that this means something in.
-    pub boot: BootId,
+}
+
+impl Underway {
     /// It has taken the application out of service.
-    pub disturbed: bool,
+    pub fn disturbed(&self) -> bool {
+        self.run.directory.journal.disturbed()
+    }
 }
 
 /// One machine.
@@ -74,10 +76,14 @@ pub struct Machine {
     pub pace: Pace,
     /// The fleet's health check and `first_install` as last heard, on the disk: an agent that starts must not guess (R9).
     pub checks: BTreeMap<AppName, (Option<HealthCheck>, bool)>,
+    /// What is kept of each application's processes (R27).
+    pub lives: BTreeMap<AppName, Life>,
     /// Releases whose bits are on the disk.
     pub bits: BTreeSet<Release>,
     /// Something here speaks against beginning, as a full disk.
     pub obstacle: Option<Why>,
+    /// Its init starts applications with the machine; else that is left to the agent (R27).
+    pub init: bool,
     /// When something happened here that the coordinator may not know yet.
     pub excused: Option<Time>,
 }
@@ -96,6 +102,8 @@ impl Machine {
             agent: None,
             pace: Pace::default(),
             checks: BTreeMap::new(),
+            lives: BTreeMap::new(),
+            init: rng.chance(500),
             bits: BTreeSet::new(),
             obstacle: None,
             excused: None,
@@ -114,39 +122,59 @@ impl Machine {
 
     /// A run is under way, with a process or waiting for one.
     pub fn busy(&self, app: &AppName) -> bool {
-        self.runs.get(app).is_some_and(|u| u.run.directory.ending.is_none())
+        self.runs.get(app).is_some_and(|u| u.run.directory.ending().is_none())
     }
 
     /// The ledger is written, then the run directory made, then a deployer started; a crash may come between.
-    pub fn begin(&mut self, app: &AppName, record: Slot, permit: Option<Intent>, begin_by: Uptime, standing: Standing, now: Time) {
+    pub fn begin(&mut self, app: &AppName, record: Slot, permit: Option<Intent>, begin_by: Uptime, standing: Standing) {
         let Some(entry) = record.run.clone() else { return };
         self.disk.slots.insert(app.clone(), record);
-        let mut directory = RunDirectory::new(entry.attempt, entry.release, entry.from, now);
-        directory.generation = match entry.kind {
-            RunKind::Activate(generation) => Some(generation),
-            RunKind::LocalRollback | RunKind::Again => None,
+        let directory = self.order(app, &entry, permit.as_ref(), begin_by);
+        self.runs.insert(app.clone(), Underway { run: Run::new(directory), permit, standing });
+    }
+
+    fn order(&self, app: &AppName, entry: &RunEntry, permit: Option<&Intent>, begin_by: Uptime) -> RunDirectory {
+        let checked = self.checks.get(app).is_some_and(|(check, _)| check.is_some());
+        let version: Version = "0".parse().expect("a version");
+        let target = |release: Release| Target { release, package: PackageName { app: app.clone(), version: version.clone() }, health: None };
+        let kind = match entry.kind {
+            RunKind::Activate(generation) => {
+                Kind::Activate(Permit { generation, begin_by, boot: self.boot, while_down: permit.is_some_and(|p| p.while_down) })
+            }
+            RunKind::LocalRollback => Kind::LocalRollback,
+            RunKind::Again => Kind::GoBack,
         };
-        directory.deployment = entry.deployment;
-        let run = Run { directory, living: None };
-        let underway = Underway { run, permit, revoked: None, standing, begin_by, boot: self.boot, disturbed: false };
-        self.runs.insert(app.clone(), underway);
+        let request = Request {
+            format: Request::FORMAT,
+            run: RunId { deployment: entry.deployment.clone(), host: self.id.name.clone(), attempt: entry.attempt },
+            app: app.clone(),
+            kind,
+            to: target(entry.release),
+            from: entry.from.map(target),
+            hook_timeout: Millis::seconds(60),
+            contract: Contract { application: String::new(), deployment_group: String::new(), deployment_id: String::new() },
+            variables: BTreeMap::new(),
+            proofs: Vec::new(),
+            state: String::new(),
+        };
+        RunDirectory::new(request, plan(checked, entry.from.map(|_| checked), entry.kind == RunKind::Again))
     }
 
     /// A deployer is started on the run that the ledger names; its directory is made anew when it was not there yet, without a
-    /// permission that anybody could still vouch for.
-    pub fn resume(&mut self, app: &AppName, now: Time) {
+    /// permission that anybody could still vouch for. False when one lives there already.
+    pub fn resume(&mut self, app: &AppName, now: Time) -> bool {
         if !self.runs.contains_key(app) {
             if let Some(record) = self.disk.slots.get(app).cloned() {
-                self.begin(app, record, None, Uptime(0), Standing::Unknown, now);
+                self.begin(app, record, None, Uptime(0), Standing::Unknown);
             }
-            if let Some(underway) = self.runs.get_mut(app).filter(|u| u.run.directory.generation.is_some()) {
-                underway.revoked = Some(Why::lossy("the agent died before the run was prepared"));
+            if let Some(underway) = self.runs.get_mut(app).filter(|u| u.run.directory.request.generation().is_some()) {
+                underway.run.directory.revoked = Some(Why::lossy("the agent died before the run was prepared"));
             }
         }
-        let pace = self.pace;
-        if let Some(underway) = self.runs.get_mut(app) {
-            underway.run.launch(pace, now);
-        }
+        let Some(underway) = self.runs.get_mut(app) else { return true };
+        let alone = underway.run.living.is_none();
+        underway.run.launch(now);
+        alone
     }
 
     /// Power goes: every process dies, the disk stays.
@@ -157,7 +185,7 @@ impl Machine {
             app.die(now);
         }
         for underway in self.runs.values_mut() {
-            underway.run.living = None;
+            underway.run.die();
         }
     }
 
@@ -168,7 +196,7 @@ impl Machine {
         self.booted = now;
         let busy: Vec<AppName> = self.runs.keys().filter(|a| self.busy(a)).cloned().collect();
         for (name, app) in &mut self.apps {
-            if app.installed.is_some() && !app.mixed && !busy.contains(name) {
+            if self.init && app.installed.is_some() && !app.mixed && !busy.contains(name) {
                 app.process = Some(crate::truth::Process { release: app.installed, started: now });
             }
         }

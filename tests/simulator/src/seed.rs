@@ -13,7 +13,6 @@ use pilotage_shared::time::{Millis, Time};
 use crate::coverage::Coverage;
 use crate::promises::Violation;
 use crate::rng::Rng;
-use crate::sabotage::Sabotage;
 use crate::simulation::Simulation;
 use crate::trace::Trace;
 
@@ -54,16 +53,7 @@ pub struct Seed {
 
 /// Runs a seed; keeps so many lines of its trace.
 pub fn run(seed: u64, tail: usize) -> Report {
-    run_with(seed, tail, None)
-}
-
-/// Runs a seed in a world that does not keep one of its rules.
-pub fn run_with(seed: u64, tail: usize, sabotage: Option<Sabotage>) -> Report {
     let mut run = world::make(seed);
-    run.sim.sabotage = sabotage;
-    if sabotage.is_some() {
-        run.harden();
-    }
     run.sim.trace = Trace::keeping(tail);
     run.open();
     let minutes = run.rng.between(2, 8);

@@ -6,7 +6,6 @@
 mod center;
 mod hosts;
 mod operate;
-mod spoil;
 pub mod telling;
 mod watcher;
 
@@ -24,7 +23,6 @@ use crate::machine::Machine;
 use crate::network::{LinkId, Network, Rates, Side};
 use crate::promises::Promises;
 use crate::rng::Rng;
-use crate::sabotage::Sabotage;
 use crate::trace::{BEGINNING, Trace};
 use crate::truth::Behaviours;
 use telling::Telling;
@@ -105,8 +103,6 @@ pub struct Simulation {
     pub telling: Telling,
     /// How unlucky processes are.
     pub luck: Luck,
-    /// A rule that is not kept, to see whether anybody notices.
-    pub sabotage: Option<Sabotage>,
     /// A copy of the store, made by a person.
     pub backup: Option<Store>,
     queue: BTreeMap<(Time, u64), Event>,
@@ -137,7 +133,6 @@ impl Simulation {
             trace: Trace::off(),
             telling: Telling::default(),
             luck: Luck::default(),
-            sabotage: None,
             backup: None,
             queue: BTreeMap::new(),
             serial: 0,

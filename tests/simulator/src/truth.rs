@@ -9,4 +9,4 @@ pub mod run;
 
 pub use application::{Application, Process};
 pub use behaviour::{Behaviour, Behaviours, Health};
-pub use run::{Ending, Run, RunDirectory, Stage};
+pub use run::{Run, RunDirectory};

@@ -2,6 +2,7 @@
 
 use pilotage_shared::ids::BootId;
 use pilotage_shared::name::Why;
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::run::{Event, Outcome};
 use pilotage_shared::time::Uptime;
 
@@ -54,6 +55,7 @@ pub fn next(request: &Request, plan: &Plan, journal: &Journal, sight: &Sight) ->
     }
     if let Some((task, process)) = journal.pending() {
         return match task {
+            Task::Hook { .. } if planted(Bug::LostHookAgain) => Step::Do(task),
             Task::Hook { .. } => Step::Adopt(task, process),
             Task::Verify | Task::Keep | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => Step::Do(task),
         };
@@ -75,6 +77,7 @@ fn forward(request: &Request, plan: &Plan, journal: &Journal, sight: &Sight) -> 
             Some(End::Failed(failure)) if failure.cause.again(false) => return boundary(plan, request, journal, sight, task),
             Some(End::Failed(_)) if task.overruled() => passed = Some(task),
             Some(End::Failed(failure)) if !task.disturbs() => return Step::Close(Outcome::NotBegun { why: said(task, failure) }),
+            Some(End::Failed(_)) if planted(Bug::FailureCommits) => return Step::Close(Outcome::Committed),
             Some(End::Failed(failure)) => return turn(plan, said(task, failure)),
         }
     }
@@ -102,7 +105,7 @@ fn boundary(plan: &Plan, request: &Request, journal: &Journal, sight: &Sight, ta
             (Some(_), _) | (None, _) => Step::Do(task),
         };
     }
-    match void(request, sight) {
+    match void(request, sight).filter(|_| !planted(Bug::NoLastTest)) {
         Some(why) => Step::Close(Outcome::NotBegun { why }),
         None if task.disturbs() => Step::Disturb,
         None => Step::Do(task),

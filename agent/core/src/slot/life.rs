@@ -5,6 +5,7 @@
 //! manager's. Starts come at growing distances, so that what dies at once does not keep a host busy.
 
 use pilotage_shared::health::Standing;
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 use pilotage_shared::time::{Millis, Uptime};
 use serde::{Deserialize, Serialize};
@@ -79,7 +80,7 @@ impl Vigil {
                 if pulse.standing == Standing::Available {
                     self.life.proved = pulse.running;
                 }
-                false
+                planted(Bug::RestartUnpermitted) && pulse.standing == Standing::Down && self.life.proved.is_some()
             }
         }
     }

@@ -3,6 +3,7 @@
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::{Generation, SessionId};
 use pilotage_shared::intent::{Go, Intent};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::time::Uptime;
 
 use super::Slot;
@@ -53,25 +54,29 @@ pub fn fresh(slot: &Slot, intent: &Intent, now: &Now) -> Result<(), Stale> {
     if intent.go != Go::Activate {
         return Err(Stale::NoPermission);
     }
-    if now.session != Some(&intent.session) {
+    if now.session != Some(&intent.session) && !any_session() {
         return Err(Stale::Session);
     }
-    if intent.generation != slot.seen || intent.generation <= slot.spent {
+    if intent.generation != slot.seen && !planted(Bug::IntentOlder) || intent.generation <= slot.spent {
         return Err(Stale::Generation);
     }
-    if slot.run.is_some() {
+    if slot.run.is_some() && !planted(Bug::TwoRuns) {
         return Err(Stale::Run);
     }
-    if now.facts_told_in.is_none_or(|told| intent.answers.seq < told) {
+    if now.facts_told_in.is_none_or(|told| intent.answers.seq < told) && !planted(Bug::PermissionDuringRun) {
         return Err(Stale::Facts);
     }
-    if now.lease_ends.is_none_or(|end| now.uptime > end) {
+    if now.lease_ends.is_none_or(|end| now.uptime > end) && !planted(Bug::LeaseUnchecked) {
         return Err(Stale::Lease);
     }
-    if intent.while_down && now.standing != Standing::Down {
+    if intent.while_down && !planted(Bug::NoWhileDown) && now.standing != Standing::Down {
         return Err(Stale::NotDown);
     }
     Ok(())
+}
+
+fn any_session() -> bool {
+    planted(Bug::IntentAnySession) || planted(Bug::PermissionSurvivesReconnect)
 }
 
 /// What a permission was used on: remembered from the begin of its run until the run has disturbed something.
@@ -109,14 +114,14 @@ pub enum Void {
 /// task, by the mark that the agent leaves. The lease and the boot are in the deployer's order; a block is a turn back (R29).
 pub fn void(slot: &Slot, used: Option<&Used>, session: Option<&SessionId>, standing: Standing) -> Option<Void> {
     let Some(used) = used else { return Some(Void::Forgotten) };
-    if session != Some(&used.session) {
+    if session != Some(&used.session) && !any_session() {
         return Some(Void::Session);
     }
-    if slot.seen > used.generation {
+    if slot.seen > used.generation && !planted(Bug::IntentOlder) {
         return Some(Void::Generation);
     }
-    if slot.pinned.is_some() {
+    if slot.pinned.is_some() && !planted(Bug::PinIgnored) {
         return Some(Void::Pinned);
     }
-    (standing != used.standing).then_some(Void::Standing)
+    (standing != used.standing && !planted(Bug::NoWhileDown)).then_some(Void::Standing)
 }

@@ -3,6 +3,7 @@
 use pilotage_shared::ids::{Generation, SessionId};
 use pilotage_shared::intent::Intent;
 use pilotage_shared::limits::GENERATION_JUMP;
+use pilotage_shared::planted::{Bug, planted};
 
 use super::{Held, Slot};
 
@@ -37,17 +38,17 @@ pub enum Dropped {
 
 /// Looks at an intent.
 pub fn receive(slot: &Slot, held: &Held, session: Option<&SessionId>, intent: &Intent) -> Received {
-    if session != Some(&intent.session) {
+    if session != Some(&intent.session) && (session.is_none() || !planted(Bug::IntentAnySession)) {
         return Received::Drop(Dropped::Session);
     }
-    if intent.generation < slot.seen {
+    if intent.generation < slot.seen && !planted(Bug::IntentOlder) {
         return Received::Drop(Dropped::Older(slot.seen));
     }
     if intent.generation.0 > slot.seen.0.saturating_add(GENERATION_JUMP) {
         return Received::Drop(Dropped::Jump(slot.seen));
     }
     let known = held.intent.as_ref().filter(|k| k.session == intent.session);
-    if known.is_some_and(|k| k.generation == intent.generation && intent.answers < k.answers || k.generation > intent.generation) {
+    if known.is_some_and(|k| k.generation == intent.generation && intent.answers < k.answers || k.generation > intent.generation && !planted(Bug::IntentOlder)) {
         return Received::Drop(Dropped::OlderAnswer);
     }
     let record = (intent.generation > slot.seen).then(|| Box::new(Slot { seen: intent.generation, ..slot.clone() }));

@@ -6,6 +6,7 @@ use pilotage_shared::fleet::Labels;
 use pilotage_shared::ids::HostId;
 use pilotage_shared::limits::LABELS_MAX;
 use pilotage_shared::name::{FleetName, HostName};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::time::Time;
 
 use super::fleet::{can_keep_floors, no_overlap};
@@ -58,7 +59,11 @@ pub fn label(world: &World, name: &HostName, labels: &Labels) -> Result<Admitted
 
 pub fn cordon(world: &World, name: &HostName, cordoned: Option<Note>) -> Result<Admitted, Rejected> {
     let host = find(world, name)?;
-    Admitted::new(vec![Change::HostPut { host: Host { cordoned, ..host.clone() } }], Answer::Host(host.id.clone()))
+    let mut changes = vec![Change::HostPut { host: Host { cordoned, ..host.clone() } }];
+    if planted(Bug::ForgetHost) {
+        changes.extend(world.host_slots(name).map(|(app, _)| Change::Returned { host: name.clone(), app: app.clone() }));
+    }
+    Admitted::new(changes, Answer::Host(host.id.clone()))
 }
 
 pub fn maintain(world: &World, name: &HostName, on: bool) -> Result<Admitted, Rejected> {

@@ -2,12 +2,13 @@
 
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{FleetName, Why};
+use pilotage_shared::planted::{Bug, planted};
 
 use super::fleet::find;
 use super::{Admitted, Answer};
 use crate::change::Change;
 use crate::rejected::Rejected;
-use crate::world::{Because, Course, Deployment, Hold, Note, Outcome, World};
+use crate::world::{Because, Course, Deployment, Hold, Note, Outcome, Slot, World};
 
 pub fn pause(world: &World, note: Note, id: &DeploymentId) -> Result<Admitted, Rejected> {
     match in_course(world, id)?.course {
@@ -40,7 +41,21 @@ pub fn cancel(world: &World, note: Note, id: &DeploymentId) -> Result<Admitted, 
     let at = note.at;
     let because = Some(Because::Asked(note));
     let ended = Change::Ended { id: id.clone(), outcome: Outcome::Stopped, because, left_behind: Vec::new(), hold: None, at };
-    Admitted::new(vec![ended], Answer::Deployment(id.clone()))
+    let mut changes = vec![ended];
+    if planted(Bug::CancelDropsLoan) {
+        changes.extend(unused_dropped(world, id));
+    }
+    Admitted::new(changes, Answer::Deployment(id.clone()))
+}
+
+/// What R12 forbids: unused loans of a deployment, returned by decree.
+pub fn unused_dropped<'a>(world: &'a World, id: &'a DeploymentId) -> impl Iterator<Item = Change> + 'a {
+    let unused = move |slot: &Slot| {
+        let begun = slot.status.as_ref().is_some_and(|s| s.run.is_some());
+        slot.loan.as_ref().is_some_and(|l| l.deployment == *id && !begun)
+    };
+    let slots = world.slots.iter().filter(move |(_, slot)| unused(slot));
+    slots.map(|((app, host), _)| Change::Returned { host: host.clone(), app: app.clone() })
 }
 
 /// Back to the settled release; also works on a stopped deployment (R24). The package is held in the same unit (R23).

@@ -2,6 +2,7 @@
 
 use pilotage_shared::ids::SessionId;
 use pilotage_shared::name::{HostName, Why};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::principal::Principal;
 use pilotage_shared::status::Heartbeat;
 use pilotage_shared::time::Time;
@@ -24,7 +25,7 @@ pub fn host_of(by: &Principal) -> Result<&HostName, Rejected> {
 
 /// The session of an input, when it is the host's current one (R3).
 pub fn current<'a>(world: &'a World, host: &HostName, is: impl Fn(&SessionId) -> bool) -> Result<&'a Live, Rejected> {
-    world.live.get(host).filter(|l| l.reachable && is(&l.session)).ok_or_else(|| Rejected::Stale(host.clone()))
+    world.live.get(host).filter(|l| l.reachable && (is(&l.session) || planted(Bug::StatusAnySession))).ok_or_else(|| Rejected::Stale(host.clone()))
 }
 
 /// A connection begins: a session that was never used before (R2), or a goodbye.
@@ -75,7 +76,7 @@ fn conflict(world: &World, host: &Host, hello: &Hello) -> Option<Why> {
         None => host.ledger == Some(hello.ledger),
         Some(last) => order(last).zip(order(confirmed)).is_some_and(|(l, c)| l < c),
     };
-    earlier.then(|| Why::lossy("its last session is earlier than one it has confirmed: two machines under one identity, or one set back to an old state"))
+    (earlier && !planted(Bug::CloneUnchecked)).then(|| Why::lossy("its last session is earlier than one it has confirmed: two machines under one identity, or one set back to an old state"))
 }
 
 /// "Sequence n still holds": costs no durable write.

@@ -4,6 +4,7 @@ use pilotage_shared::health::Standing;
 use pilotage_shared::ids::Generation;
 use pilotage_shared::limits::{APPS_PER_HOST, GENERATION_JUMP};
 use pilotage_shared::name::{AppName, HostName, Why};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::principal::Principal;
 use pilotage_shared::status::{SlotStatus, Status};
 use pilotage_shared::time::Time;
@@ -21,7 +22,7 @@ const REFUSALS_STORED: usize = 2;
 pub fn status(world: &World, by: &Principal, status: &Status, now: Time) -> Result<Admitted, Rejected> {
     let host = host_of(by)?;
     let live = current(world, host, |s| *s == status.session)?;
-    if status.seq <= live.seq || status.beat <= live.beat {
+    if (status.seq <= live.seq || status.beat <= live.beat) && !planted(Bug::StatusAnyOrder) {
         return Err(Rejected::Stale(host.clone())); // R4
     }
     if status.slots.len() > APPS_PER_HOST {
@@ -70,7 +71,7 @@ fn conflict(world: &World, host: &HostName, ledger: pilotage_shared::ids::Ledger
         let new = status.slots.get(app).map_or((Generation(0), Generation(0)), |s| (s.seen, s.spent));
         new.0 < old.0 || new.1 < old.1
     });
-    fell.then(|| Why::lossy("its ledger is one we know, and has forgotten what it had seen: it was set back to an old state"))
+    (fell && !planted(Bug::CloneUnchecked)).then(|| Why::lossy("its ledger is one we know, and has forgotten what it had seen: it was set back to an old state"))
 }
 
 fn newest_seen(status: &Status) -> Generation {
@@ -88,12 +89,12 @@ fn ahead(world: &World, host: &HostName, live: &Live, status: &Status, now: Time
         return Vec::new();
     }
     let mut changes = Vec::new();
-    if seen > world.counter {
+    if seen > world.counter && !planted(Bug::GenerationNotRaised) {
         changes.push(Change::CounterRaised { to: seen });
     }
     for (app, slot) in status.slots.iter().filter(|(_, s)| s.seen > known) {
         let fleet = world.member_of.get(host).and_then(|m| m.get(app)).and_then(|f| world.fleets.get(f));
-        if let Some(fleet) = fleet.filter(|f| f.frozen.is_none() && !f.thawed.contains(&live.came_from)) {
+        if let Some(fleet) = fleet.filter(|f| !planted(Bug::NoFreeze) && f.frozen.is_none() && !f.thawed.contains(&live.came_from)) {
             let frozen = Frozen { host: host.clone(), seen: slot.seen, counter: world.counter, epoch: live.came_from, at: now };
             changes.push(Change::Froze { fleet: fleet.spec.name.clone(), frozen });
         }
@@ -134,10 +135,11 @@ fn newest_refusal(old: Option<&Slot>, new: &SlotStatus) -> Option<Refused> {
 /// returns it. R17: one that the first status of a session could have outlived takes a new generation.
 fn end_loan(world: &World, host: &HostName, app: &AppName, new: &SlotStatus, first: bool, counter: &mut Generation, changes: &mut Vec<Change>) {
     let Some(loan) = world.slot(app, host).and_then(|s| s.loan.as_ref()) else { return };
-    let used_up = if loan.withdrawn { new.seen >= loan.generation } else { new.spent >= loan.generation };
+    let seen = new.seen >= loan.generation;
+    let used_up = if loan.withdrawn { seen } else { new.spent >= loan.generation || seen && planted(Bug::CloseOnSeen) } || planted(Bug::CloseOnNoRun);
     if new.run.is_none() && used_up {
         changes.push(Change::Returned { host: host.clone(), app: app.clone() });
-    } else if first && loan.generation <= new.seen {
+    } else if first && loan.generation <= new.seen && !planted(Bug::GenerationReused) {
         *counter = Generation(counter.0 + 1);
         changes.push(Change::Renumbered { host: host.clone(), app: app.clone(), generation: *counter });
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pilotage_shared::name::{LabelKey, LabelValue};
+use pilotage_shared::planted::{Bug, planted};
 
 use super::{Mode, View};
 use crate::waiting::Cause;
@@ -38,7 +39,7 @@ impl Budget {
         for (facts, hosts) in view.groups {
             let n = hosts.len() as u32;
             let counts = if facts.counts() { n } else { 0 };
-            budget.fleet.members += n;
+            budget.fleet.members += if facts.is_heard() || !planted(Bug::DenominatorHeard) { n } else { 0 };
             budget.fleet.counted += counts;
             for scope in &facts.scopes {
                 let scope = budget.labels.entry(scope.clone()).or_default();
@@ -49,7 +50,7 @@ impl Budget {
                 budget.in_change += n;
             }
         }
-        budget.fleet.floor = spec.floor.round_up(budget.fleet.members);
+        budget.fleet.floor = if planted(Bug::RoundDown) { spec.floor.round_down(budget.fleet.members) } else { spec.floor.round_up(budget.fleet.members) };
         for ((key, _), scope) in &mut budget.labels {
             scope.floor = spec.floor_per.get(key).map_or(0, |floor| floor.round_up(scope.members));
         }
@@ -64,11 +65,13 @@ impl Budget {
 
     /// R10 for a member that holds no loan: a `down` host is free of the floor, but not of the batch.
     pub fn take(&mut self, facts: &Facts) -> Result<(), Cause> {
-        if let Some(limit) = self.limit.filter(|limit| self.in_change >= *limit) {
+        let down = facts.standing == Counted::Down;
+        if let Some(limit) = self.limit.filter(|limit| self.in_change >= *limit && !(down && planted(Bug::DownIgnoresBatch))) {
             return Err(Cause::Batch { limit });
         }
-        if facts.standing != Counted::Down {
-            self.keeps(facts, u32::from(facts.counts()))?;
+        let free = down || facts.standing == Counted::Settling && planted(Bug::SettlingIsFree);
+        if !free {
+            self.keeps(facts, u32::from(facts.counts() && !planted(Bug::FloorOffByOne)))?;
         }
         if facts.counts() {
             self.fleet.counted -= 1;
@@ -93,7 +96,7 @@ impl Budget {
         if self.fleet.counted < self.fleet.floor + itself {
             return Err(short(FLEET.into(), &self.fleet));
         }
-        for (key, value) in &facts.scopes {
+        for (key, value) in facts.scopes.iter().filter(|_| !planted(Bug::NoZoneFloor)) {
             if let Some(scope) = self.labels.get(&(key.clone(), value.clone())).filter(|s| s.counted < s.floor + itself) {
                 return Err(short(format!("{key}={value}"), scope));
             }

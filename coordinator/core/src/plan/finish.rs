@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pilotage_shared::name::HostName;
+use pilotage_shared::planted::{Bug, planted};
 
 use super::goal::{Goal, may_hide_something};
 use super::{Decision, Mode, View, forward};
@@ -35,6 +36,9 @@ pub fn finish(view: &View, decision: &mut Decision) {
     let (mut left_behind, mut hands, mut moving, mut standing) = (Vec::new(), false, 0, 0);
     for (facts, hosts) in view.groups {
         let n = hosts.len() as u32;
+        if planted(Bug::FrozenMembers) && hosts.iter().all(|host| joined_since(view, host)) {
+            continue;
+        }
         let cause = match place(view, facts) {
             Place::Done => continue,
             Place::Exception { needs_hands } => {
@@ -107,6 +111,11 @@ pub fn finish(view: &View, decision: &mut Decision) {
     decision.waiting.extend(waits(missing));
 }
 
+fn joined_since(view: &View, host: &HostName) -> bool {
+    let joined = view.world.hosts.get(host).map(|h| h.added.at);
+    view.newest.is_some_and(|d| joined.is_some_and(|at| at > d.started.at))
+}
+
 /// A release that no member runs is not settled by exceptions alone.
 fn proved_by_nobody(view: &View) -> bool {
     let Mode::Forward { to, .. } = view.mode else { return false };
@@ -146,6 +155,9 @@ fn place(view: &View, facts: &Facts) -> Place {
         return if cause == Cause::Unheard { Place::Moving(cause) } else { Place::Standing(cause) };
     }
     if let Some(loan) = &facts.loan {
+        if planted(Bug::CommandedIsDone) && loan.release == to && !loan.withdrawn {
+            return Place::Done;
+        }
         return Place::Moving(match (facts.run, loan.withdrawn) {
             (true, _) => Cause::InChange,
             (false, true) => Cause::Withdrawing,

@@ -1,6 +1,8 @@
 //! Failures of a deployment that is on its way forward, and what they make of it (R20, R21, R23).
 
+use pilotage_shared::digest::Digest;
 use pilotage_shared::name::{HostName, Reason, Why};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::principal::Principal;
 use pilotage_shared::fleet::OnFailure;
 use pilotage_shared::release::Release;
@@ -13,7 +15,7 @@ use crate::world::{Because, Deployment, Hold, Note, Outcome};
 
 /// More failed than are tolerated: back, or stop, or pause.
 pub fn turn(view: &View) -> Option<Change> {
-    let Mode::Forward { to, paused } = view.mode else { return None };
+    let Mode::Forward { to, paused } = view.mode else { return turn_of_back(view) };
     let deployment = view.newest?;
     let number = deployment.id.number;
     let failed = count(view, &to, number);
@@ -30,6 +32,9 @@ pub fn turn(view: &View) -> Option<Change> {
             let hold = hold(view, deployment, &settled);
             Some(Change::Turned { id, to: settled, because, hold, at: view.now })
         }
+        (OnFailure::Rollback, None) if planted(Bug::FirstInstallRollsBack) => {
+            Some(Change::Turned { id, to: Release::of(Digest([0; 32])), because, hold: None, at: view.now })
+        }
         // Nothing to go back to (R20), or told to stop.
         (OnFailure::Rollback | OnFailure::Stop, settled) => Some(Change::Ended {
             id,
@@ -40,6 +45,13 @@ pub fn turn(view: &View) -> Option<Change> {
             at: view.now,
         }),
     }
+}
+
+/// R22: no failure turns anything on the way back.
+fn turn_of_back(view: &View) -> Option<Change> {
+    let Mode::Back { to } = view.mode else { return None };
+    let id = view.newest.filter(|d| planted(Bug::BackCountsFailures) && count(view, &to, d.id.number) > 0)?.id.clone();
+    Some(Change::Ended { id, outcome: Outcome::Stopped, because: None, left_behind: Vec::new(), hold: None, at: view.now })
 }
 
 /// More have failed on the way forward than are tolerated, those left aside from which a person has gone on.
@@ -57,7 +69,9 @@ pub fn count(view: &View, to: &Release, number: u32) -> u32 {
 
 /// Refused in this deployment, or runs the target, at rest, and is down.
 pub fn has_failed(facts: &Facts, to: &Release, number: u32) -> bool {
-    facts.has_refused(to, number) || facts.running.as_ref() == Some(to) && !facts.run && facts.standing == Counted::Down
+    let dead = facts.running.as_ref() == Some(to) && !facts.run && facts.standing == Counted::Down;
+    let silent = facts.standing == Counted::Unreachable && planted(Bug::UnreachableIsFailed);
+    facts.has_refused(to, number) || dead && !planted(Bug::DeadOnTargetOk) || silent
 }
 
 fn was_down(facts: &Facts, to: &Release, number: u32) -> bool {

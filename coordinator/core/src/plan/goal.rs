@@ -1,5 +1,6 @@
 //! Where a fleet is going, and so what each of its members is to run in the end.
 
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 
 use crate::world::facts::{Counted, Facts};
@@ -52,7 +53,7 @@ impl Mode {
         match (course, fleet.settled) {
             (Some((Course::Forward, d)), _) => Mode::Forward { to: d.release, paused: d.paused.is_some() },
             (Some((Course::Back { to, .. }, _)), _) => Mode::Back { to: *to },
-            (Some((Course::Ended { .. }, _)) | None, Some(to)) if !world.barred(&to.package) => Mode::CatchUp { to, spare: fleet.unsettled },
+            (Some((Course::Ended { .. }, _)) | None, Some(to)) if !world.barred(&to.package) || planted(Bug::HeldIsCaughtUp) => Mode::CatchUp { to, spare: fleet.unsettled },
             (Some((Course::Ended { .. }, _)) | None, _) => Mode::Rest,
         }
     }
@@ -77,11 +78,14 @@ impl Mode {
     /// What this member is to run in the end (R19, R23, R24).
     pub fn goal(&self, world: &World, newest: u32, facts: &Facts) -> Goal {
         let Some(to) = self.to() else { return Goal::Stay };
-        let stay = facts.has_refused(&to, newest)
+        let stay = facts.has_refused(&to, newest) && !planted(Bug::IgnoreRefused)
             || match self {
+                Mode::CatchUp { .. } if planted(Bug::JoinerForgotten) && facts.running.is_none() => true,
+                Mode::CatchUp { .. } if planted(Bug::CatchUpAfterCancel) => false,
                 Mode::CatchUp { spare, .. } => facts.running.is_some() && facts.running == *spare,
                 // A rollback goes to a release that was proved here; only a blocked package stays out (promise 9).
                 Mode::Back { .. } => world.blocked.packages.contains(&to.package),
+                Mode::Forward { .. } if planted(Bug::HeldIsDeployed) => false,
                 Mode::Forward { .. } => world.barred(&to.package),
                 Mode::Rest | Mode::Frozen => true,
             };

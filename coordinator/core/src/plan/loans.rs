@@ -1,7 +1,9 @@
 //! Loans that are out: judged again, replaced, or withdrawn (R8, R14, R15, R31).
 
 use pilotage_shared::name::{AppName, HostName};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
+use pilotage_shared::time::Millis;
 
 use super::budget::Budget;
 use super::{Decision, Goal, ROUND, View};
@@ -26,10 +28,15 @@ pub fn judge(view: &View) -> Decision {
         }
         let budget = budget.get_or_insert_with(|| Budget::new(view));
         match verdict(view, budget, facts) {
+            Verdict::Keep if planted(Bug::TimerReturnsUnused) => timed_out(view, &mut decision, facts, hosts.iter()),
             Verdict::Keep => {}
+            Verdict::Withdraw if planted(Bug::NeverWithdraw) => {}
             Verdict::Withdraw => {
                 for host in hosts.iter().take(ROUND - decision.changes.len()) {
-                    let generation = view.generation(&decision);
+                    let generation = match view.world.slot(&view.fleet.spec.app, host).and_then(|s| s.loan.as_ref()) {
+                        Some(loan) if planted(Bug::WithdrawSameGeneration) => loan.generation,
+                        Some(_) | None => view.generation(&decision),
+                    };
                     decision.changes.push(Change::Withdrawn { host: host.clone(), app: view.fleet.spec.app.clone(), generation });
                 }
             }
@@ -41,6 +48,13 @@ pub fn judge(view: &View) -> Decision {
         }
     }
     decision
+}
+
+fn timed_out<'a>(view: &View, decision: &mut Decision, facts: &Facts, hosts: impl Iterator<Item = &'a HostName>) {
+    let app = &view.fleet.spec.app;
+    let old = |host: &&HostName| view.world.slot(app, host).and_then(|s| s.loan.as_ref()).is_some_and(|l| view.now - l.at > Millis(100));
+    let hosts = hosts.filter(|_| !facts.run).filter(old);
+    decision.changes.extend(hosts.map(|host| Change::Returned { host: host.clone(), app: app.clone() }));
 }
 
 fn verdict(view: &View, budget: &Budget, facts: &Facts) -> Verdict {
@@ -66,7 +80,7 @@ fn verdict(view: &View, budget: &Budget, facts: &Facts) -> Verdict {
         return Verdict::Withdraw;
     }
     let free = facts.standing == Counted::Down;
-    if !free && (loan.while_down || budget.still_keeps(facts).is_err()) {
+    if !free && (loan.while_down || budget.still_keeps(facts).is_err()) && !planted(Bug::NoRejudge) {
         return Verdict::Withdraw;
     }
     if release == loan.release { Verdict::Keep } else { Verdict::Replace(release) }
@@ -93,5 +107,5 @@ pub fn stray_to_withdraw(world: &World, app: &AppName, host: &HostName) -> bool 
     let told = world.live.get(host).is_some_and(|l| l.told && l.reachable);
     let slot = world.slot(app, host);
     let runs = slot.and_then(|s| s.status.as_ref()).is_some_and(|s| s.run.is_some());
-    told && !runs && slot.and_then(|s| s.loan.as_ref()).is_some_and(|l| !l.withdrawn)
+    told && !runs && !planted(Bug::NeverWithdraw) && slot.and_then(|s| s.loan.as_ref()).is_some_and(|l| !l.withdrawn)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use pilotage_shared::health::Standing;
 use pilotage_shared::name::{HostName, LabelKey, LabelValue};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 
 use super::{Fleet, HostState, World};
@@ -108,9 +109,10 @@ impl Facts {
             (Some(Bar::Maintenance), _) => Some(Absence::Maintenance),
             (_, Counted::Unheard) => Some(Absence::Unheard),
             (_, Counted::Unreachable) => Some(Absence::Unreachable),
-            _ if self.in_change() => Some(Absence::InChange),
+            _ if self.in_change() && !planted(Bug::CountInChange) => Some(Absence::InChange),
             (_, Counted::Down) => Some(Absence::Down),
             (_, Counted::Unknown) => Some(Absence::Unknown),
+            (_, Counted::Settling) if planted(Bug::SettlingCounts) => None,
             (_, Counted::Settling) => Some(Absence::Settling),
             (_, Counted::Available) => None,
         }
@@ -118,7 +120,7 @@ impl Facts {
 
     /// Somebody is out of service, or may be at any moment.
     pub fn in_change(&self) -> bool {
-        self.loan.is_some() || self.run
+        self.loan.is_some() || self.run && !planted(Bug::RunNotSeen)
     }
 
     /// Runs it, at rest.
@@ -144,16 +146,17 @@ impl World {
         let slot = self.slot(&fleet.spec.app, host);
         let status = slot.and_then(|s| s.status.as_ref());
         let live = self.live.get(host);
+        let own = match status.map_or(Standing::Unknown, |s| s.standing) {
+            Standing::Down => Counted::Down,
+            Standing::Unknown => Counted::Unknown,
+            Standing::Settling => Counted::Settling,
+            Standing::Available => Counted::Available,
+        };
         let standing = match live {
-            None => Counted::Unheard,
-            Some(l) if !l.reachable => if l.heard { Counted::Unreachable } else { Counted::Unheard },
-            Some(l) if !l.heard => Counted::Unheard,
-            Some(_) => match status.map_or(Standing::Unknown, |s| s.standing) {
-                Standing::Down => Counted::Down,
-                Standing::Unknown => Counted::Unknown,
-                Standing::Settling => Counted::Settling,
-                Standing::Available => Counted::Available,
-            },
+            Some(l) if l.heard && (l.reachable || planted(Bug::UnreachableCounts)) => own,
+            Some(l) if l.heard => Counted::Unreachable,
+            None | Some(_) if planted(Bug::StartKeepsStanding) => own,
+            None | Some(_) => Counted::Unheard,
         };
         let bar = if record.is_some_and(|h| h.quarantined.is_some()) {
             Some(Bar::Quarantined)
@@ -169,6 +172,11 @@ impl World {
             Some(Bar::Declines)
         } else {
             None
+        };
+        let scopes_now = || fleet.spec.floor_per.keys().filter_map(|key| Some((key.clone(), record?.labels.get(key)?.clone()))).collect();
+        let scopes = match self.placed.get(&(host.clone(), fleet.spec.name.clone())) {
+            Some(old) if planted(Bug::ZoneInLoan) && old.loan.is_some() => old.scopes.clone(),
+            Some(_) | None => scopes_now(),
         };
         let ours = |id: &pilotage_shared::ids::DeploymentId| (id.fleet == fleet.spec.name).then_some(id.number);
         Facts {
@@ -187,12 +195,7 @@ impl World {
                 Some(RefusedFact { release: r.release, number: ours(&r.deployment)?, was_down: r.was_down })
             }),
             bar,
-            scopes: fleet
-                .spec
-                .floor_per
-                .keys()
-                .filter_map(|key| Some((key.clone(), record?.labels.get(key)?.clone())))
-                .collect(),
+            scopes,
         }
     }
 }

@@ -3,6 +3,7 @@
 use pilotage_shared::ids::{Epoch, Generation};
 use pilotage_shared::intent::Blocked;
 use pilotage_shared::name::{AppName, HostName};
+use pilotage_shared::planted::{Bug, planted};
 use serde::{Deserialize, Serialize};
 
 use super::{Deployment, Due, Fleet, Host, IdempotencyKey, Package, Remembered, Settings, Slot, World};
@@ -88,8 +89,9 @@ impl World {
                     world.deployments.insert(deployment.id.clone(), deployment);
                 }
                 Record::Slot(app, host, slot) => {
+                    let loan = slot.loan.filter(|_| !planted(Bug::LoansForgottenAtStart));
                     world.apps.insert(app.clone());
-                    world.slots.insert((app, host), slot);
+                    world.slots.insert((app, host), Slot { loan, ..slot });
                 }
                 Record::Remembered(key, remembered) => {
                     world.remembered_at.insert((remembered.at, key.clone()));

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use pilotage_agent_core::slot::permission::Now;
+use pilotage_agent_core::slot::life::{Life, Pulse, Vigil};
+use pilotage_agent_core::slot::permission::{Now, Used};
 use pilotage_agent_core::slot::{Bits, Held, RunSight, Slot};
 use pilotage_agent_core::standing::Watched;
 use pilotage_shared::health::{HealthCheck, HealthNote, Standing};
 use pilotage_shared::ids::SessionId;
 use pilotage_shared::intent::{Answers, Intent};
 use pilotage_shared::name::Why;
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
-use pilotage_shared::run::Phase;
+use pilotage_shared::run::{Outcome, Phase};
 use pilotage_shared::status::SlotStatus;
 use pilotage_shared::time::{Millis, Uptime};
 
 use super::session::Session;
 use crate::machine::Underway;
-use crate::truth::Stage;
 
 /// How long a failed fetch rests before it is tried again.
 const TRY_AGAIN: Millis = Millis::seconds(10);
@@ -28,7 +29,13 @@ pub struct App {
     pub held: Held,
     /// How far the bits are.
     pub bits: Bits,
+    /// What the run in course was permitted by (R6).
+    pub used: Option<Used>,
+    /// The run that is named in a second write, after its generation was spent in a first (a planted bug).
+    pub split: Option<Slot>,
     before: Option<Intent>,
+    vigil: Vigil,
+    answer: Option<bool>,
     /// What is being fetched, until when, and whether it will go well.
     pub working: Option<(Release, Uptime, bool)>,
     watched: Option<(HealthCheck, Watched)>,
@@ -45,9 +52,41 @@ type Facts = (Standing, bool, Option<Release>);
 
 impl App {
     /// Nothing is known.
-    pub fn new(now: Uptime) -> Self {
-        let held = Held::default();
-        Self { held, bits: Bits::Absent, before: None, working: None, watched: None, unwatched: false, first_install: false, next_check: now, looked: now, told: None, told_in: 0 }
+    pub fn new(now: Uptime, life: Life) -> Self {
+        Self {
+            held: Held::default(),
+            bits: Bits::Absent,
+            used: None,
+            split: None,
+            before: None,
+            vigil: Vigil::new(life),
+            answer: None,
+            working: None,
+            watched: None,
+            unwatched: false,
+            first_install: false,
+            next_check: now,
+            looked: now,
+            told: None,
+            told_in: 0,
+        }
+    }
+
+    /// What is kept of its processes.
+    pub fn life(&self) -> &Life {
+        &self.vigil.life
+    }
+
+    /// What runs was committed, and its process is gone (R27).
+    pub fn gone(&mut self, slot: &Slot, processes: usize, now: Uptime) -> bool {
+        let standing = self.standing(slot, now);
+        let pulse = Pulse { running: slot.running, processes: Some(processes), standing, answer: self.answer, asked: self.watched.is_some() };
+        slot.run.is_none() && self.vigil.look(pulse, now)
+    }
+
+    /// It is started again now.
+    pub fn began_again(&mut self, now: Uptime) {
+        self.vigil.began(now);
     }
 
     /// A new session begins: what was permitted and told before means nothing in it.
@@ -56,7 +95,7 @@ impl App {
         (self.told, self.told_in) = (None, 0);
     }
 
-    /// The permission of before is taken for one of the new session (sabotage).
+    /// The permission of before is taken for one of the new session (a planted bug).
     pub fn revive(&mut self, session: SessionId) {
         self.held = Held { intent: self.before.take() };
         if let Some(intent) = &mut self.held.intent {
@@ -79,6 +118,7 @@ impl App {
 
     /// A run has started the application anew.
     pub fn restarted(&mut self, now: Uptime) {
+        self.answer = None;
         if let Some((_, watched)) = &mut self.watched {
             watched.restarted(now);
         }
@@ -86,6 +126,7 @@ impl App {
 
     /// A run has ended: what answered before it does not speak for what runs now, or does not run any more.
     pub fn run_over(&mut self, now: Uptime) {
+        self.answer = None;
         if let Some((check, watched)) = &mut self.watched {
             *watched = Watched::new(check, now);
             watched.restarted(now);
@@ -98,7 +139,9 @@ impl App {
         let Some((check, watched)) = &mut self.watched else { return };
         if now >= self.next_check {
             self.next_check = now + check.every;
-            watched.answered(serves(), now);
+            let good = serves();
+            self.answer = Some(good);
+            watched.answered(good, now);
         }
         watched.pass(now);
     }
@@ -133,7 +176,8 @@ impl App {
     }
 
     fn facts(&self, slot: &Slot, now: Uptime) -> Facts {
-        (self.standing(slot, now), slot.run.is_some(), slot.running)
+        let standing = if planted(Bug::NoWhileDown) { Standing::Unknown } else { self.standing(slot, now) };
+        (standing, slot.run.is_some(), slot.running)
     }
 
     /// What R6 asks of this moment.
@@ -145,7 +189,7 @@ impl App {
             session: session.map(|s| &s.id),
             lease_ends,
             facts_told_in: (self.told.as_ref() == Some(&facts)).then_some(self.told_in),
-            standing: facts.0,
+            standing: self.standing(slot, now),
         }
     }
 
@@ -166,32 +210,14 @@ impl App {
         }
     }
 
-    /// Why the permission of a run that has disturbed nothing yet is void by now (R6).
-    pub fn voids(&self, slot: &Slot, underway: &Underway, session: Option<&SessionId>, blocked: bool, now: Uptime) -> Option<Why> {
-        let permit = underway.permit.as_ref()?;
-        let standing = self.standing(slot, now);
-        let why = if session != Some(&permit.session) {
-            "a new session began"
-        } else if slot.seen > permit.generation {
-            "a newer intent was seen"
-        } else if slot.pinned.is_some() {
-            "pinned"
-        } else if blocked {
-            "its package was blocked"
-        } else if standing != underway.standing {
-            "its standing has changed"
-        } else {
-            return None;
-        };
-        Some(Why::lossy(why))
-    }
-
     /// When it wants to be looked at again.
     pub fn wake_at(&self) -> Option<Uptime> {
         let check = self.watched.as_ref().map(|_| self.next_check);
         let watched = self.watched.as_ref().and_then(|(_, w)| w.wake_at()).filter(|at| *at > self.looked);
         let fetch = self.working.map(|(_, until, _)| until);
-        [check, watched.filter(|at| check.is_none_or(|c| *at < c)), fetch].into_iter().flatten().min()
+        let gone = self.vigil.wake_at().filter(|at| *at > self.looked);
+        let split = self.split.as_ref().map(|_| self.looked + Millis(50));
+        [check, watched.filter(|at| check.is_none_or(|c| *at < c)), fetch, gone, split].into_iter().flatten().min()
     }
 }
 
@@ -199,15 +225,11 @@ impl App {
 pub fn run_sight(underway: Option<&Underway>) -> RunSight {
     match underway {
         None => RunSight::None,
-        Some(u) => match (&u.run.directory.ending, u.run.living) {
-            (Some(ending), _) => RunSight::Ended(ending.outcome.clone()),
-            (None, Some(_)) => RunSight::Alive(u.run.directory.stage.phase()),
+        Some(u) => match (u.run.directory.ending(), u.run.living) {
+            (Some((Outcome::RolledBack { why }, true)), _) => RunSight::TurnedBack(why.clone()),
+            (Some((outcome, _)), _) => RunSight::Ended(outcome.clone()),
+            (None, Some(_)) => RunSight::Alive(u.run.directory.phase()),
             (None, None) => RunSight::Lost,
         },
     }
-}
-
-/// Has the run started something since the agent looked last? The agent learns it from the journal.
-pub fn started_anew(stage: Stage) -> bool {
-    matches!(stage, Stage::Validating | Stage::BackValidating)
 }

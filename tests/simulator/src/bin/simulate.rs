@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use clap::Parser;
 use pilotage_simulator::coverage::Coverage;
-use pilotage_simulator::sabotage::Sabotage;
 use pilotage_simulator::{seed, story};
 
 /// Simulated fleets, faults, and promises.
@@ -30,9 +29,12 @@ struct Arguments {
     /// Go on after a failing seed; say only how each failed.
     #[arg(long)]
     keep_going: bool,
-    /// Take each rule of the list out in turn, and say by which seed and promise it was noticed.
+    /// Plant each deliberate bug in turn, and say which seed noticed it, and how; builds itself anew with the bugs compiled in.
     #[arg(long)]
-    sabotage: bool,
+    mutations: bool,
+    /// Only the bugs whose name holds this text.
+    #[arg(long, requires = "mutations")]
+    only: Option<String>,
     /// Run this story instead, and print it with what is found.
     #[arg(long)]
     story: Option<PathBuf>,
@@ -45,8 +47,8 @@ fn main() -> anyhow::Result<ExitCode> {
         print!("{}", told.text);
         return Ok(if told.broken { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
-    if arguments.sabotage {
-        return Ok(if sabotages(&arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    if arguments.mutations {
+        return mutations(&arguments);
     }
     Ok(if seeds(&arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -80,18 +82,48 @@ fn seeds(arguments: &Arguments) -> bool {
     failed == 0
 }
 
-fn sabotages(arguments: &Arguments) -> bool {
-    let mut all = true;
-    for sabotage in Sabotage::ALL {
-        let range = arguments.first_seed..arguments.first_seed + arguments.seeds;
-        let found = range.into_iter().find_map(|n| seed::run_with(n, 0, Some(sabotage)).broken.map(|broken| (n, broken)));
-        match &found {
-            Some((number, broken)) => println!("{sabotage:?}: seed {number}: {broken}"),
-            None => println!("{sabotage:?}: not noticed"),
+/// This program has no bugs in it: one that has is built beside it, and does the same.
+#[cfg(not(pilotage_planted))]
+fn mutations(_: &Arguments) -> anyhow::Result<ExitCode> {
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    let mut cargo = std::process::Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    cargo.args(["run", "--release", "--quiet", "--locked", "-p", "pilotage-simulator", "--bin", "simulate", "--target-dir", "target/planted", "--"]);
+    cargo.args(std::env::args().skip(1)).env("RUSTFLAGS", format!("{flags} --cfg pilotage_planted"));
+    let status = cargo.status()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(pilotage_planted)]
+fn mutations(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    use pilotage_simulator::mutations::{cases, look_for, name};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let wanted = |case: &&'static [_]| arguments.only.as_ref().is_none_or(|text| name(case).contains(text));
+    let cases: Vec<_> = cases().into_iter().filter(wanted).collect();
+    let seeds = arguments.first_seed..arguments.first_seed + arguments.seeds;
+    let (next, missed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let threads = std::thread::available_parallelism().map_or(2, |n| n.get());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = look_for(case, seeds.clone());
+                    let took = found.took_ms as f64 / 1000.0;
+                    match found.by {
+                        Some((seed, broken)) => println!("{:<32} seed {seed:<6} {took:>5.1} s  {broken}", name(case)),
+                        None => {
+                            println!("{:<32} NOT NOTICED in {} seeds, {took:.1} s", name(case), found.seeds);
+                            missed.lock().map(|mut missed| missed.push(name(case))).unwrap_or_default();
+                        }
+                    }
+                }
+            });
         }
-        all &= found.is_some();
-    }
-    all
+    });
+    let missed = missed.into_inner().unwrap_or_default();
+    println!("{} of {} planted bugs noticed", cases.len() - missed.len(), cases.len());
+    Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The tail of a seed's trace.

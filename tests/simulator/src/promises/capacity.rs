@@ -11,7 +11,7 @@ use pilotage_shared::name::{AppName, HostName};
 use pilotage_shared::time::Time;
 
 use super::Promises;
-use super::grant::{Grant, Scope, fleet_of, limit, may_count, members};
+use super::grant::{Grant, Other, Scope, fleet_of, limit, may_count, members};
 use crate::coordinator::Coordinator;
 use crate::coverage::Coverage;
 
@@ -81,12 +81,17 @@ impl Promises {
         // broken only if it is by what they say now, too.
         let stored = coordinator.stored();
         let now_scopes = fleet_of(&stored, &intent.app, host).map(|f| self.scopes(&stored, f, host)).unwrap_or_default();
-        if short(&now_scopes, Some(&stored)).is_none() {
+        // What was lent after a floor sank counts on the new one; what was lent before it rose, on the old.
+        let lower = |scope: &Scope| Some(Scope { floor: scope.floor.min(now_scopes.iter().find(|n| n.name == scope.name)?.floor), ..scope.clone() });
+        let lowest: Vec<Scope> = grant.scopes.iter().filter_map(lower).collect();
+        if short(&now_scopes, Some(&stored)).is_none() || short(&lowest, world).is_none() {
             return coverage.count("host", "taken under a policy that has changed");
         }
+        let up = |other: &&Other| !truth.get(&other.host).is_some_and(|t| t.available(&grant, now));
+        let missing = scope.others.iter().filter(up).map(|other| format!("{} {:?}", other.host, truth.get(&other.host))).collect::<Vec<_>>().join(", ");
         self.breaks("P1 floor", || {
             format!(
-                "{host} was taken by generation {} while {} others were up and {} had died by themselves in scope {}, floor {} (permission derived at {})",
+                "{host} was taken by generation {} while {} others were up and {} had died by themselves in scope {}, floor {} (permission derived at {}; not up: {missing})",
                 grant.generation,
                 margin.up,
                 margin.died,

@@ -69,14 +69,14 @@ impl Promises {
 
     /// Promise 4: a run has ended.
     pub fn ended(&mut self, host: &HostName, run: &RunDirectory, app: &Application) {
-        let Some(ending) = &run.ending else { return };
-        let good = match &ending.outcome {
-            Outcome::Committed => app.installed == Some(run.to) && !app.mixed,
-            Outcome::RolledBack { .. } | Outcome::NotBegun { .. } => app.installed == run.from && !app.mixed,
+        let Some((outcome, _)) = run.ending() else { return };
+        let good = match outcome {
+            Outcome::Committed => app.installed == Some(run.to()) && !app.mixed,
+            Outcome::RolledBack { .. } | Outcome::NotBegun { .. } => app.installed == run.from() && !app.mixed,
             Outcome::NeedsHands { .. } => true,
         };
         self.must(good, "4 all or before", || {
-            format!("{host} ended {:?} from {:?} to {:?} and has {:?} installed, mixed: {}", ending.outcome, run.from, run.to, app.installed, app.mixed)
+            format!("{host} ended {outcome:?} from {:?} to {:?} and has {:?} installed, mixed: {}", run.from(), run.to(), app.installed, app.mixed)
         });
     }
 

@@ -39,7 +39,12 @@ pub fn make(seed: u64) -> Seed {
     let apps = if rng.chance(200) { vec![name("web"), name("api")] } else { vec![name("web")] };
     let deck = deck(&mut rng);
     let zones = rng.between(1, 3);
-    Seed { sim, deck, apps, fleets: Vec::new(), versions: Vec::new(), hosts: Vec::new(), zones, rng }
+    let hard = rng.chance(250);
+    let mut seed = Seed { sim, deck, apps, fleets: Vec::new(), versions: Vec::new(), hosts: Vec::new(), zones, rng };
+    if hard {
+        seed.harden();
+    }
+    seed
 }
 
 fn weather(rng: &mut Rng) -> Rates {
@@ -53,7 +58,7 @@ fn weather(rng: &mut Rng) -> Rates {
 
 impl Seed {
     /// The weather and the misfortunes in which a rule that is not kept shows soonest.
-    pub fn harden(&mut self) {
+    fn harden(&mut self) {
         self.sim.luck.crash_before_commit = 10;
         self.sim.network.rates = Rates { lost: 60, repeated: 100, late: 250, late_by: Millis(40_000), fastest: Millis(5), slowest: Millis(500) };
         self.deck = vec![

@@ -1,12 +1,12 @@
 //! The coordinator's side of the simulation: frames become inputs, drains are committed and published, processes die.
 
 use pilotage_coordinator_core::input::Via;
-use pilotage_coordinator_core::world::load::Record;
 use pilotage_coordinator_core::{Answer, Input, Rejected, Request};
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::Epoch;
 use pilotage_shared::intent::Answers;
 use pilotage_shared::name::{FleetName, HostName, Reason, Why};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::principal::Principal;
 use pilotage_shared::time::Time;
 use pilotage_shared::wire::Frame;
@@ -16,7 +16,6 @@ use super::{Event, Origin, Simulation};
 use crate::coordinator::Drained;
 use crate::network::{LinkId, Side};
 use crate::promises::Word;
-use crate::sabotage::Sabotage;
 
 impl Simulation {
     /// A frame arrives at the coordinator's machine.
@@ -29,7 +28,7 @@ impl Simulation {
             // A hello is read from its own connection only, and only first.
             Frame::Hello(hello) if open && host_open && self.greeted.insert(link) => Request::Hello { hello: Box::new(hello) },
             // A late status of an old connection is judged by its session (R3).
-            Frame::Status(status) => Request::Status { status: Box::new(self.spoil(&host, status)) },
+            Frame::Status(status) => Request::Status { status: Box::new(status) },
             Frame::Heartbeat(heartbeat) if open && self.links_of.get(&host) == Some(&link) => Request::Heartbeat { heartbeat },
             Frame::Hello(_) | Frame::Heartbeat(_) | Frame::Welcome(_) | Frame::Intent(..) | Frame::Heard(..) | Frame::Goodbye(_) => return,
         };
@@ -78,7 +77,6 @@ impl Simulation {
         for input in &inputs {
             self.coverage.count("input", request(&input.request));
         }
-        self.drop_loans(&inputs);
         let mut watcher = Watcher {
             promises: &mut self.promises,
             machines: &self.machines,
@@ -93,7 +91,7 @@ impl Simulation {
         };
         if self.rng.chance(self.luck.crash_before_commit) {
             self.coverage.count("fault", "crash before commit");
-            if self.sabotage == Some(Sabotage::AnswerBeforeCommit) {
+            if planted(Bug::AnswerBeforeCommit) {
                 self.publish(&origins, &inputs, drained);
             }
             return self.crash_coordinator(true);
@@ -285,20 +283,13 @@ impl Simulation {
             return;
         }
         self.trace.line(self.now, || "coordinator starts".into());
-        if self.sabotage == Some(Sabotage::LoansForgottenAtStart) {
-            for record in self.coordinator.store.values_mut() {
-                if let Record::Slot(_, _, slot) = record {
-                    slot.loan = None;
-                }
-            }
-        }
         self.coverage.count("fault", "coordinator started");
         self.coordinator.boot();
         self.promises.words.clear();
         if let Some(world) = self.coordinator.world() {
             self.promises.remembered(world);
         }
-        let epoch = Epoch(self.rng.bytes());
+        let epoch = if planted(Bug::SessionReused) { Epoch([7; 32]) } else { Epoch(self.rng.bytes()) };
         let by = Principal::Rule { name: Why::lossy("start") };
         self.put_in(Origin::Own, by, Via::Own, Request::Start { epoch });
         self.drain();

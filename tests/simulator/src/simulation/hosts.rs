@@ -3,21 +3,18 @@
 use std::collections::BTreeMap;
 
 use pilotage_shared::health::Standing;
-use pilotage_shared::name::{AppName, HostName, Why};
-use pilotage_shared::run::Outcome;
+use pilotage_shared::name::{AppName, HostName};
+use pilotage_shared::run::{Outcome, Phase};
 use pilotage_shared::time::{Millis, Time};
 use pilotage_shared::wire::Frame;
 
 use super::{Event, Simulation};
-use crate::agent::app::started_anew;
 use crate::agent::{Agent, Output, Outside};
 use crate::machine::Machine;
 use crate::network::{LinkId, Side};
 use crate::promises::capacity::Truth;
 use crate::promises::grant::fleet_of;
 use crate::promises::host::Begin;
-use crate::sabotage::Sabotage;
-use crate::truth::Stage;
 use crate::truth::run::{Scene, Step};
 
 impl Simulation {
@@ -40,8 +37,7 @@ impl Simulation {
         let Some(machine) = self.machines.get_mut(host).filter(|m| m.on) else { return };
         let Some(mut agent) = machine.agent.take() else { return };
         let fetch_fails = self.luck.fetch_fails > 0 && self.rng.chance(self.luck.fetch_fails);
-        let sabotage = self.sabotage;
-        let outside = Outside { behaviours: &self.behaviours, now: self.now, retry, fetch_fails, sabotage };
+        let outside = Outside { behaviours: &self.behaviours, now: self.now, retry, fetch_fails };
         let outputs = act(&mut agent, machine, &outside);
         machine.agent = Some(agent);
         for output in outputs {
@@ -133,26 +129,35 @@ impl Simulation {
                 }
                 self.telling.begins(self.now, host, &intent);
             }
+            Output::BeginsAgain(app) => {
+                self.coverage.count("host", "begins again");
+                self.trace.line(self.now, || format!("{host} starts {app} again"));
+                let alive = self.machines.get(host).and_then(|m| m.apps.get(&app)).is_some_and(|a| a.process.is_some());
+                self.promises.must(!alive, "2 only what is gone is started again", || format!("{host} starts {app} again, and it lives"));
+            }
+            Output::SecondDeployer(app) => {
+                self.promises.breaks("4 one run at a time", || format!("{host} starts a second deployer of {app} beside a living one"));
+            }
             Output::Closed(app, run) => {
                 let Some(machine) = self.machines.get(host) else { return };
                 if let Some(application) = machine.apps.get(&app) {
                     let running = machine.disk.slots.get(&app).and_then(|s| s.running);
-                    let hands = matches!(run.ending.as_ref().map(|e| &e.outcome), Some(Outcome::NeedsHands { .. }));
+                    let hands = matches!(run.ending(), Some((Outcome::NeedsHands { .. }, _)));
                     self.promises.ended(host, &run, application);
                     if !hands {
                         self.promises.says(host, running, application);
                     }
                 }
-                if let Some(ending) = &run.ending {
-                    self.coverage.count("host", outcome(&ending.outcome, ending.turned));
-                    self.trace.line(self.now, || format!("{host} ended generation {:?}: {:?}", run.generation, ending.outcome));
+                if let Some((ended, turned)) = run.ending() {
+                    self.coverage.count("host", outcome(ended, turned));
+                    self.trace.line(self.now, || format!("{host} ended generation {:?}: {ended:?}", run.request.generation()));
                     self.telling.ended(self.now, host, &run);
                 }
             }
         }
     }
 
-    /// A deployer's process comes to the end of its stage.
+    /// A deployer's process comes to the end of its task.
     pub(super) fn deployer_goes_on(&mut self, host: &HostName, app: &AppName) {
         let key = (host.clone(), app.clone());
         if self.stages.get(&key) == Some(&self.now) {
@@ -165,20 +170,15 @@ impl Simulation {
         let Some(underway) = machine.runs.get_mut(app).filter(|u| u.run.living == Some(now)) else { return };
         let standing = machine.agent.as_ref().and_then(|a| Some(a.apps.get(app)?.standing(machine.disk.slots.get(app)?, uptime)));
         let application = machine.apps.entry(app.clone()).or_default();
-        let test = match &underway.revoked {
-            Some(why) => Err(why.clone()),
-            None if underway.permit.is_some() && underway.boot != boot => Err(Why::lossy("the host was booted since")),
-            None if underway.permit.is_some() && uptime > underway.begin_by => Err(Why::lossy("the permission ran out")),
-            None => Ok(()),
-        };
-        let scene = Scene { host, behaviours: &self.behaviours, pace, now };
-        let step = underway.run.advance(application, &scene, test);
-        let stage = underway.run.directory.stage;
-        match step {
+        let scene = Scene { host, behaviours: &self.behaviours, pace, now, uptime, boot, blocked: &machine.disk.host.blocked };
+        let before = underway.run.directory.starts();
+        let served = application.serves(host, &self.behaviours, now);
+        let step = underway.run.advance(application, &scene);
+        let anew = underway.run.directory.starts() > before;
+        let phase = underway.run.directory.phase();
+        match &step {
             Step::Disturbs => {
-                underway.disturbed = true;
                 let permit = underway.permit.clone();
-                let served = application.serves(host, &self.behaviours, now);
                 application.disturbed = Some(now);
                 application.restored = None;
                 // While its agent is dead nobody measures, and nobody revokes: what it was at the begin stands, for a lease.
@@ -193,21 +193,18 @@ impl Simulation {
                 }
             }
             Step::Ended => {
-                if self.sabotage == Some(Sabotage::HalfWayBack) && underway.run.directory.turned {
-                    application.mixed = true;
-                }
-                if underway.disturbed {
+                if underway.disturbed() {
                     application.restored = application.process.map(|p| p.started);
                 }
                 application.served = application.serves(host, &self.behaviours, now);
             }
             Step::Went => {}
+            Step::Wrong(what) => self.promises.breaks("4 the journal", || format!("{host}: {what}")),
         }
-        self.trace.line(now, || format!("{host} {}", if step == Step::Ended { "run over".into() } else { format!("enters {stage:?}") }));
-        if stage == Stage::BackStopping && step == Step::Went {
+        self.trace.line(now, || format!("{host} {}", if step == Step::Ended { "run over".into() } else { format!("{phase:?}") }));
+        if matches!(phase, Phase::Back(_)) && step == Step::Went {
             self.coverage.count("host", "turns back in a run");
         }
-        let anew = step == Step::Went && started_anew(stage);
         self.with_agent(host, |agent, machine, outside| {
             if anew {
                 agent.restarted(app, machine.uptime(outside.now));
@@ -234,7 +231,7 @@ impl Simulation {
     pub(super) fn look(&mut self, host: &HostName) {
         let now = self.now;
         let Some(machine) = self.machines.get_mut(host) else { return };
-        let busy: Vec<AppName> = machine.runs.iter().filter(|(_, u)| u.disturbed).map(|(a, _)| a.clone()).collect();
+        let busy: Vec<AppName> = machine.runs.iter().filter(|(_, u)| u.disturbed()).map(|(a, _)| a.clone()).collect();
         for (name, app) in &mut machine.apps {
             app.settle(host, &self.behaviours, now);
             let serves = app.serves(host, &self.behaviours, now);

@@ -139,7 +139,7 @@ impl Simulation {
         let Some(machine) = self.machines.get_mut(host) else { return };
         let mut hit = false;
         for underway in machine.runs.values_mut().filter(|u| u.run.living.is_some()) {
-            underway.run.living = None;
+            underway.run.die();
             hit = true;
         }
         if hit {
@@ -159,6 +159,7 @@ impl Simulation {
         machine.runs.clear();
         machine.bits.clear();
         machine.checks.clear();
+        machine.lives.clear();
         for app in machine.apps.values_mut() {
             (app.installed, app.mixed) = (None, false);
             app.own_deaths.push(self.now);

@@ -55,11 +55,11 @@ impl Telling {
 
     /// A run has ended.
     pub fn ended(&mut self, now: Time, host: &HostName, run: &RunDirectory) {
-        let Some(ending) = run.ending.clone() else { return };
-        let (to, from) = (run.to, run.from);
+        let Some(outcome) = run.ending().map(|(outcome, _)| outcome.clone()) else { return };
+        let (to, from) = (run.to(), run.from());
         self.tell(now, |t| {
             let back = from.map_or_else(|| "nothing".into(), |r| t.release(&r));
-            match &ending.outcome {
+            match &outcome {
                 Outcome::Committed => format!("{host} runs {}", t.release(&to)),
                 Outcome::RolledBack { why } => format!("{host} went back to {back}: {why}"),
                 Outcome::NotBegun { why } => format!("{host} did not begin: {why}"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pilotage_agent_core::run::Kind;
 use pilotage_coordinator_core::{Change, Request, World};
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::HostName;
@@ -10,7 +11,7 @@ use pilotage_shared::time::Time;
 use super::telling::Telling;
 use crate::coordinator::Witness;
 use crate::coverage::Coverage;
-use crate::machine::Machine;
+use crate::machine::{Machine, Underway};
 use crate::promises::Promises;
 use crate::promises::course::Runs;
 use crate::trace::Trace;
@@ -39,10 +40,12 @@ impl Witness for Watcher<'_> {
             _ => None,
         };
         let machines = self.machines;
+        // What is only started again by its host stays what it is (R27).
+        let moves = |underway: &Underway| underway.run.directory.request.kind != Kind::GoBack;
         let truth = |host: &HostName| {
             let (Some(machine), Some(app)) = (machines.get(host), &of) else { return Runs::default() };
             let installed = machine.apps.get(app).and_then(|a| a.installed);
-            Runs { installed, in_change: machine.runs.contains_key(app), excused: machine.excused.is_some() }
+            Runs { installed, in_change: machine.runs.get(app).is_some_and(moves), excused: machine.excused.is_some() }
         };
         self.promises.course(world, change, planned, &truth);
         match change {

@@ -13,7 +13,6 @@ use pilotage_shared::time::{Millis, Time};
 
 use super::command::{Already, Command, Until};
 use crate::network::Rates;
-use crate::sabotage::Sabotage;
 use crate::simulation::Simulation;
 use crate::trace::BEGINNING;
 
@@ -30,13 +29,6 @@ impl Runner {
         simulation.telling.on = true;
         simulation.boot_coordinator();
         Self { simulation, app: AppName::new("web").expect("a valid name") }
-    }
-
-    /// The same world without one of its rules.
-    pub fn sabotaged(sabotage: Sabotage) -> Self {
-        let mut runner = Self::new();
-        runner.simulation.sabotage = Some(sabotage);
-        runner
     }
 
     /// Does one command; gives what it prints.
@@ -228,7 +220,7 @@ impl Runner {
         let Some(world) = sim.coordinator.world() else { return false };
         match what {
             Until::Done => is_done(sim, world),
-            Until::InChange(host) => sim.machines.get(host).is_some_and(|m| m.runs.values().any(|u| u.disturbed)),
+            Until::InChange(host) => sim.machines.get(host).is_some_and(|m| m.runs.values().any(|u| u.disturbed())),
             Until::Available(host) => world.placed.iter().any(|((h, _), facts)| h == host && facts.counts()),
             Until::Unreachable(host) => world.live.get(host).is_some_and(|l| !l.reachable),
             Until::Waits(kind) => {

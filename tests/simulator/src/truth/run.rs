@@ -1,81 +1,32 @@
-//! One run as it truly goes: test, stop, switch, start, validate, healthy; or back to what was.
+//! One run as it truly goes: the real lifecycle and journal of the agent's core over simulated files and processes.
 //!
-//! ```text
-//! Testing ─▶ Stopping ─▶ Installing ─▶ Starting ─▶ Validating ─▶ Watching ─▶ committed
-//!    │           └───────────┴────────────┴────────────┴─────────────┴─▶ BackStopping ─▶ BackInstalling ─▶ BackStarting ─▶ BackValidating ─▶ rolled back │ needs hands
-//!    └▶ not begun
-//! ```
-//!
-//! The run directory (request and journal) survives the death of its process and of the machine; a new process goes on
-//! with the stage that was not noted as done.
+//! The run directory (order, plan, journal, what the agent left in it) survives the death of its deployer and of the machine; a
+//! new deployer goes on from the journal alone. Each task takes its time; whoever dies in it leaves its effect done or not.
 
-use pilotage_shared::ids::{DeploymentId, Generation};
+use std::collections::{BTreeMap, BTreeSet};
+
+use pilotage_agent_core::acceptable::{HostPolicy, Seen, acceptable};
+use pilotage_agent_core::journal::{Cause, End, Entry, Failure, Journal, Process as Pid, Record, Turn};
+use pilotage_agent_core::lifecycle::{Hooks, Plan, Script, Side, Task};
+use pilotage_agent_core::run::{Request, Sight, Step as Next, next};
+use pilotage_shared::ids::BootId;
+use pilotage_shared::intent::Blocked;
 use pilotage_shared::name::{HostName, Why};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 use pilotage_shared::run::{Event, Outcome, Phase};
-use pilotage_shared::time::{Millis, Time};
+use pilotage_shared::text::Text;
+use pilotage_shared::time::{Millis, Time, Uptime};
 
 use super::{Application, Behaviours, Process};
 
-/// Where a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    /// Nothing disturbed yet; at its end the permission is tested once more (R6).
-    Testing,
-    /// Out of service from its beginning.
-    Stopping,
-    /// At its end the new files are in place.
-    Installing,
-    /// At its end the new process runs.
-    Starting,
-    /// The package's own test.
-    Validating,
-    /// The health check, until healthy once.
-    Watching,
-    /// What was started is stopped.
-    BackStopping,
-    /// At its end the old files are in place.
-    BackInstalling,
-    /// At its end the old process runs.
-    BackStarting,
-    /// The old package's own test.
-    BackValidating,
-}
-
-impl Stage {
-    /// The same for others.
-    pub fn phase(self) -> Phase {
-        match self {
-            Stage::Testing => Phase::Beginning,
-            Stage::Stopping => Phase::Forward(Event::ApplicationStop),
-            Stage::Installing => Phase::Forward(Event::Install),
-            Stage::Starting => Phase::Forward(Event::ApplicationStart),
-            Stage::Validating => Phase::Forward(Event::ValidateService),
-            Stage::Watching => Phase::Forward(Event::HealthCheck),
-            Stage::BackStopping => Phase::Back(Event::ApplicationStop),
-            Stage::BackInstalling => Phase::Back(Event::Install),
-            Stage::BackStarting => Phase::Back(Event::ApplicationStart),
-            Stage::BackValidating => Phase::Back(Event::ValidateService),
-        }
-    }
-
-    fn event(self) -> Option<Event> {
-        match self.phase() {
-            Phase::Beginning => None,
-            Phase::Forward(event) | Phase::Back(event) => Some(event),
-        }
-    }
-
-    /// Still on the way forward?
-    pub fn is_forward(self) -> bool {
-        self <= Stage::Watching
-    }
-}
+/// Records of one instant at most; more is a deployer that turns in circles.
+const AT_ONCE: usize = 50;
 
 /// How long things take on one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Each stage of a run.
+    /// Each task of a run, but for those that take no time.
     pub stage: Millis,
     /// Fetching, verifying, unpacking, preflight.
     pub staging: Millis,
@@ -92,37 +43,18 @@ impl Default for Pace {
 /// The durable part of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDirectory {
-    /// Counted by the ledger.
-    pub attempt: u32,
-    /// What it spent; none for a person's own run.
-    pub generation: Option<Generation>,
-    /// On whose behalf.
-    pub deployment: Option<DeploymentId>,
-    /// Where to.
-    pub to: Release,
-    /// Where from.
-    pub from: Option<Release>,
-    /// The stage begun last.
-    pub stage: Stage,
-    /// When that stage was begun.
-    pub since: Time,
-    /// Why it goes back.
-    pub why: Why,
+    /// What the agent asked for.
+    pub request: Request,
+    /// Made from both AppSpecs.
+    pub plan: Plan,
+    /// What was done.
+    pub journal: Journal,
+    /// The agent wrote that the permission is void.
+    pub revoked: Option<Why>,
     /// The agent asked to turn back at the next task boundary.
-    pub turn_back: bool,
-    /// It turned back because it was asked to, not because anything failed.
-    pub turned: bool,
-    /// How it ended.
-    pub ending: Option<Ending>,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// For the status.
-    pub outcome: Outcome,
-    /// Turned back by a wish, hence no refusal (PROTOCOL §2).
-    pub turned: bool,
+    pub turn_back: Option<Why>,
+    /// The report was written after the journal's end.
+    pub reported: bool,
 }
 
 /// A run with its deployer process.
@@ -130,8 +62,12 @@ pub struct Ending {
 pub struct Run {
     /// What is on disk.
     pub directory: RunDirectory,
-    /// When the living process is done with its stage; none when no process lives.
+    /// When the living process is done with its task; none when no process lives.
     pub living: Option<Time>,
+    /// The task that the living process performs, and since when.
+    doing: Option<(Task, Time)>,
+    /// Hooks that have truly run on the way forward; the simulator's own knowledge.
+    ran: BTreeSet<Task>,
 }
 
 /// What a step did that others must be told of.
@@ -139,29 +75,56 @@ pub struct Run {
 pub enum Step {
     /// Goes on; look again at the process's own time.
     Went,
-    /// It is about to take the application out of service, with the permission tested good.
+    /// It takes the application out of service from now on, with the permission tested good.
     Disturbs,
     /// Over.
     Ended,
+    /// What must not be, found in the deployer itself.
+    Wrong(String),
 }
 
 impl RunDirectory {
-    /// A request that nothing has been done about.
-    pub fn new(attempt: u32, to: Release, from: Option<Release>, now: Time) -> Self {
-        Self {
-            attempt,
-            generation: None,
-            deployment: None,
-            to,
-            from,
-            stage: Stage::Testing,
-            since: now,
-            why: Why::default(),
-            turn_back: false,
-            turned: false,
-            ending: None,
-        }
+    /// An order that nothing has been done about.
+    pub fn new(request: Request, plan: Plan) -> Self {
+        Self { request, plan, journal: Journal::default(), revoked: None, turn_back: None, reported: false }
     }
+
+    /// Where to.
+    pub fn to(&self) -> Release {
+        self.request.to.release
+    }
+
+    /// Where from.
+    pub fn from(&self) -> Option<Release> {
+        self.request.from.as_ref().map(|from| from.release)
+    }
+
+    /// How it ended, and whether it turned back because it was asked to.
+    pub fn ending(&self) -> Option<(&Outcome, bool)> {
+        let outcome = self.journal.closed().filter(|_| self.reported)?;
+        Some((outcome, matches!(self.journal.turned(), Some(Turn::Asked(_))) && matches!(outcome, Outcome::RolledBack { .. })))
+    }
+
+    /// How often it has started an application.
+    pub fn starts(&self) -> usize {
+        let start = |r: &&Record| matches!(&r.entry, Entry::Ended { task: Task::Hook { event: Event::ApplicationStart, .. }, end: End::Good { .. } });
+        self.journal.records().iter().filter(start).count()
+    }
+
+    /// What it does, for the status.
+    pub fn phase(&self) -> Phase {
+        self.journal.phase()
+    }
+}
+
+/// The plan of a run between two ordinary bundles: each stops, starts and validates itself by a hook.
+pub fn plan(to_health: bool, from: Option<bool>, again: bool) -> Plan {
+    let script = |event: Event| Script { location: event.to_string(), timeout: Millis::seconds(60), runas: None, sudo: false };
+    let hooks = || -> Hooks {
+        let events = [Event::ApplicationStop, Event::ApplicationStart, Event::ValidateService];
+        events.map(|event| (event, vec![script(event)])).into_iter().collect::<BTreeMap<_, _>>()
+    };
+    Plan { to: hooks(), from: from.map(|_| hooks()), to_health, from_health: from.unwrap_or(false), again }
 }
 
 /// Where a run happens.
@@ -174,107 +137,190 @@ pub struct Scene<'a> {
     pub pace: Pace,
     /// Now.
     pub now: Time,
+    /// By the host's own clock.
+    pub uptime: Uptime,
+    /// Of the kernel.
+    pub boot: BootId,
+    /// What the host has heard of.
+    pub blocked: &'a Blocked,
 }
 
 impl Run {
-    /// A process begins, or goes on where the last one died.
-    pub fn launch(&mut self, pace: Pace, now: Time) {
-        self.living = Some(now + pace.stage);
+    /// Nothing has been done yet, and nobody does it.
+    pub fn new(directory: RunDirectory) -> Self {
+        Self { directory, living: None, doing: None, ran: BTreeSet::new() }
     }
 
-    /// The living process has come to the end of its stage. `test` is the permission's last test (R6).
-    pub fn advance(&mut self, app: &mut Application, scene: &Scene<'_>, test: Result<(), Why>) -> Step {
-        let run = &mut self.directory;
-        let (host, now) = (scene.host, scene.now);
-        let behaviour = scene.behaviours.of(&run.to.package, host);
-        let stage = run.stage;
-        if stage.is_forward() && stage != Stage::Testing {
-            if run.turn_back {
-                (run.turned, run.why) = (true, Why::lossy("asked to go back"));
-                return self.enter(Stage::BackStopping, scene);
-            }
-            if behaviour.fails_at.is_some() && behaviour.fails_at == stage.event() {
-                run.why = Why::lossy(&format!("{} exit 1", behaviour.fails_at.map_or("", Event::as_str)));
-                return self.enter(Stage::BackStopping, scene);
-            }
-        }
-        match stage {
-            Stage::Testing => match test {
-                Err(why) => self.end(Outcome::NotBegun { why }),
-                Ok(()) if run.turn_back => {
-                    run.turned = true;
-                    self.end(Outcome::NotBegun { why: Why::lossy("asked to go back") })
-                }
-                Ok(()) => {
-                    self.enter(Stage::Stopping, scene);
-                    Step::Disturbs
-                }
-            },
-            Stage::Stopping => {
-                app.process = None;
-                app.mixed = true;
-                self.enter(Stage::Installing, scene)
-            }
-            Stage::Installing => {
-                (app.installed, app.mixed) = (Some(run.to), false);
-                self.enter(Stage::Starting, scene)
-            }
-            Stage::Starting => {
-                app.process = Some(Process { release: Some(run.to), started: now });
-                self.enter(Stage::Validating, scene)
-            }
-            Stage::Validating => self.enter(Stage::Watching, scene),
-            Stage::Watching if app.serves(host, scene.behaviours, now) => self.end(Outcome::Committed),
-            Stage::Watching if (now - run.since) > scene.pace.patience => {
-                run.why = Why::lossy("HealthCheck never good");
-                self.enter(Stage::BackStopping, scene)
-            }
-            Stage::Watching => {
-                self.living = Some(now + scene.pace.stage);
-                Step::Went
-            }
-            Stage::BackStopping => {
-                app.process = None;
-                app.mixed = true;
-                self.enter(Stage::BackInstalling, scene)
-            }
-            Stage::BackInstalling => {
-                (app.installed, app.mixed) = (run.from, false);
-                match run.from {
-                    Some(_) => self.enter(Stage::BackStarting, scene),
-                    None => self.end_back(),
-                }
-            }
-            Stage::BackStarting => {
-                app.process = Some(Process { release: run.from, started: now });
-                self.enter(Stage::BackValidating, scene)
-            }
-            Stage::BackValidating => {
-                let broken = run.from.is_some_and(|r| scene.behaviours.of(&r.package, host).fails_back);
-                if broken {
-                    let why = Why::lossy(&format!("{}; then the previous release failed ValidateService too", run.why));
-                    return self.end(Outcome::NeedsHands { why });
-                }
-                self.end_back()
-            }
+    /// A deployer begins, or goes on where the last one died.
+    pub fn launch(&mut self, now: Time) {
+        (self.living, self.doing) = (Some(now), None);
+    }
+
+    /// The deployer dies with all that it was doing.
+    pub fn die(&mut self) {
+        (self.living, self.doing) = (None, None);
+    }
+
+    /// The living deployer goes on, until it has to wait.
+    pub fn advance(&mut self, app: &mut Application, scene: &Scene<'_>) -> Step {
+        let mut disturbs = false;
+        match self.go_on(app, scene, &mut disturbs) {
+            Err(wrong) => Step::Wrong(wrong),
+            Ok(true) => Step::Ended,
+            Ok(false) if disturbs => Step::Disturbs,
+            Ok(false) => Step::Went,
         }
     }
 
-    fn enter(&mut self, stage: Stage, scene: &Scene<'_>) -> Step {
-        (self.directory.stage, self.directory.since) = (stage, scene.now);
-        self.living = Some(scene.now + scene.pace.stage);
-        Step::Went
+    fn go_on(&mut self, app: &mut Application, scene: &Scene<'_>, disturbs: &mut bool) -> Result<bool, String> {
+        if self.directory.journal.records().is_empty() {
+            self.record(scene, Entry::Opened { boot: scene.boot })?;
+        } else if self.doing.is_none() && self.directory.journal.closed().is_none() {
+            self.record(scene, Entry::Resumed { boot: scene.boot })?;
+        }
+        if let Some((task, since)) = self.doing {
+            match self.finish(task, since, app, scene) {
+                Some(end) => self.ended(scene, task, end)?,
+                None => {
+                    self.living = Some(scene.now + scene.pace.stage);
+                    return Ok(false);
+                }
+            }
+        }
+        for _ in 0..AT_ONCE {
+            let directory = &self.directory;
+            match next(&directory.request, &directory.plan, &directory.journal, &self.sight(scene)) {
+                Next::Disturb => {
+                    self.record(scene, Entry::Disturbed)?;
+                    *disturbs = true;
+                }
+                Next::Do(task) => {
+                    self.begin(task, app, scene)?;
+                    if !takes_no_time(task) {
+                        return Ok(false);
+                    }
+                    self.ended(scene, task, End::good())?;
+                }
+                Next::Adopt(task, _) => {
+                    let end = self.adopt(task, app, scene);
+                    self.ended(scene, task, end)?;
+                }
+                Next::TurnBack(turn) => self.record(scene, Entry::Turned(turn))?,
+                Next::Close(outcome) => self.record(scene, Entry::Closed(outcome))?,
+                Next::Finished(_) => {
+                    (self.directory.reported, self.living) = (true, None);
+                    return Ok(true);
+                }
+            }
+        }
+        Err(format!("a deployer turns in circles: {:?}", self.directory.journal.records().last()))
     }
 
-    fn end_back(&mut self) -> Step {
-        let why = self.directory.why.clone();
-        self.end(Outcome::RolledBack { why })
+    fn sight(&self, scene: &Scene<'_>) -> Sight {
+        let seen = Seen { blocked: scene.blocked.clone() };
+        let refused = |release: Release| acceptable(&release, &[], &HostPolicy::default(), &seen).err().map(|why| Why::lossy(&why.to_string()));
+        Sight {
+            uptime: scene.uptime,
+            boot: scene.boot,
+            revoked: self.directory.revoked.clone(),
+            turn_back: self.directory.turn_back.clone(),
+            to_refused: refused(self.directory.to()),
+            from_refused: self.directory.from().and_then(refused),
+        }
     }
 
-    fn end(&mut self, outcome: Outcome) -> Step {
-        let turned = self.directory.turned;
-        self.directory.ending = Some(Ending { outcome, turned });
-        self.living = None;
-        Step::Ended
+    fn record(&mut self, scene: &Scene<'_>, entry: Entry) -> Result<(), String> {
+        let text = format!("{entry:?}");
+        let record = Record { at: scene.uptime, wall: scene.now.0, entry };
+        self.directory.journal.record(record).map_err(|illegal| format!("{text} does not follow: {illegal}"))
     }
+
+    /// The journal says so first, then it begins.
+    fn begin(&mut self, task: Task, app: &mut Application, scene: &Scene<'_>) -> Result<(), String> {
+        if planted(Bug::JournalAfterStep) && matches!(task, Task::Hook { .. }) {
+            self.effect(task, app, scene);
+        } else {
+            let process = matches!(task, Task::Hook { .. }).then_some(Pid { pid: 1, started: scene.now.0 });
+            self.record(scene, Entry::Began { task, process })?;
+        }
+        if matches!(task, Task::Switch | Task::Unswitch) {
+            app.mixed = true;
+        }
+        if matches!(task, Task::Hook { .. }) && self.directory.journal.turned().is_none() && !self.ran.insert(task) {
+            return Err(format!("{task:?} runs a second time on the way forward"));
+        }
+        (self.doing, self.living) = (Some((task, scene.now)), Some(scene.now + scene.pace.stage));
+        Ok(())
+    }
+
+    fn ended(&mut self, scene: &Scene<'_>, task: Task, end: End) -> Result<(), String> {
+        self.doing = None;
+        if planted(Bug::JournalAfterStep) && matches!(task, Task::Hook { .. }) && self.directory.journal.pending().is_none() {
+            self.record(scene, Entry::Began { task, process: Some(Pid { pid: 1, started: scene.now.0 }) })?;
+        }
+        self.record(scene, Entry::Ended { task, end })
+    }
+
+    /// The task has had its time: what it has done, and how it ended; none while it goes on.
+    fn finish(&self, task: Task, since: Time, app: &mut Application, scene: &Scene<'_>) -> Option<End> {
+        if let Task::Health(_) = task {
+            return match app.serves(scene.host, scene.behaviours, scene.now) {
+                true => Some(End::good()),
+                false if scene.now - since > scene.pace.patience => Some(failed(Cause::Own, "never good")),
+                false => None,
+            };
+        }
+        if self.fails(task, scene) {
+            return Some(failed(if matches!(task, Task::Hook { .. }) { Cause::Exited(1) } else { Cause::Own }, ""));
+        }
+        self.effect(task, app, scene);
+        Some(End::good())
+    }
+
+    /// A deployer finds a hook of the one before it: its result, or nothing but what it may have done.
+    fn adopt(&self, task: Task, app: &mut Application, scene: &Scene<'_>) -> End {
+        let same_boot = self.directory.journal.began_in() == Some(scene.boot);
+        if same_boot && scene.now.0.is_multiple_of(2) {
+            return self.finish(task, scene.now, app, scene).unwrap_or_else(End::good);
+        }
+        if same_boot && scene.now.0.is_multiple_of(3) {
+            self.effect(task, app, scene);
+        }
+        failed(Cause::Lost, "")
+    }
+
+    fn fails(&self, task: Task, scene: &Scene<'_>) -> bool {
+        let back = self.directory.journal.turned().is_some();
+        let behaviour = |release: Option<Release>| release.map(|r| scene.behaviours.of(&r.package, scene.host)).unwrap_or_default();
+        match task {
+            Task::Hook { side: Side::From, event: Event::ValidateService, .. } => behaviour(self.directory.from()).fails_back,
+            Task::Hook { side: Side::To, event: Event::ValidateService, .. } if self.directory.plan.again => behaviour(Some(self.directory.to())).fails_back,
+            Task::Hook { side: Side::To, .. } | Task::Switch if !back => behaviour(Some(self.directory.to())).fails_at == Some(task.event()),
+            Task::Hook { side: Side::From, event: Event::ApplicationStop, .. } => behaviour(self.directory.from()).fails_at == Some(Event::ApplicationStop),
+            Task::Hook { .. } | Task::Switch | Task::Unswitch | Task::Verify | Task::Keep | Task::Health(_) | Task::Commit => false,
+        }
+    }
+
+    /// What a task does to the machine.
+    fn effect(&self, task: Task, app: &mut Application, scene: &Scene<'_>) {
+        let (to, from) = (self.directory.to(), self.directory.from());
+        match task {
+            Task::Hook { event: Event::ApplicationStop, .. } => app.process = None,
+            Task::Hook { side, event: Event::ApplicationStart, .. } => {
+                let release = if side == Side::To { Some(to) } else { from };
+                app.process = Some(Process { release, started: scene.now });
+            }
+            Task::Switch => (app.installed, app.mixed) = (Some(to), false),
+            Task::Unswitch => (app.installed, app.mixed) = (from, false),
+            Task::Hook { .. } | Task::Verify | Task::Keep | Task::Health(_) | Task::Commit => {}
+        }
+    }
+}
+
+fn takes_no_time(task: Task) -> bool {
+    matches!(task, Task::Verify | Task::Commit)
+}
+
+fn failed(cause: Cause, message: &str) -> End {
+    End::Failed(Failure { cause, message: Text::lossy(message), last_line: Why::default() })
 }
