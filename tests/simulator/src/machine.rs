@@ -18,6 +18,9 @@ use crate::rng::Rng;
 use crate::truth::run::{Pace, plan};
 use crate::truth::{Application, Run, RunDirectory};
 
+/// Clocks are this much coarser than their drift.
+const THOUSAND: u64 = 1000;
+
 /// What survives every crash: the agent's ledger, one record for the host and one for each app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disk {
@@ -74,10 +77,14 @@ pub struct Machine {
     pub agent: Option<Agent>,
     /// How fast it is.
     pub pace: Pace,
+    /// How much too fast its clock goes, in thousandths.
+    pub drift: u64,
     /// The fleet's health check and `first_install` as last heard, on the disk: an agent that starts must not guess (R9).
     pub checks: BTreeMap<AppName, (Option<HealthCheck>, bool)>,
     /// What is kept of each application's processes (R27).
     pub lives: BTreeMap<AppName, Life>,
+    /// Releases that were committed here; the simulator's own knowledge.
+    pub kept: BTreeSet<Release>,
     /// Releases whose bits are on the disk.
     pub bits: BTreeSet<Release>,
     /// Something here speaks against beginning, as a full disk.
@@ -101,8 +108,10 @@ impl Machine {
             disk: Disk::new(rng),
             agent: None,
             pace: Pace::default(),
+            drift: if rng.chance(200) { rng.between(1, 10) } else { 0 },
             checks: BTreeMap::new(),
             lives: BTreeMap::new(),
+            kept: BTreeSet::new(),
             init: rng.chance(500),
             bits: BTreeSet::new(),
             obstacle: None,
@@ -117,7 +126,12 @@ impl Machine {
 
     /// Its own clock.
     pub fn uptime(&self, now: Time) -> Uptime {
-        Uptime((now - self.booted).0)
+        Uptime((now - self.booted).0 * (THOUSAND + self.drift) / THOUSAND)
+    }
+
+    /// When its clock will have come so far.
+    pub fn at(&self, uptime: Uptime) -> Time {
+        self.booted + Millis((uptime.0 * THOUSAND).div_ceil(THOUSAND + self.drift))
     }
 
     /// A run is under way, with a process or waiting for one.

@@ -13,7 +13,9 @@ use std::fmt;
 
 use pilotage_shared::digest::Digest;
 use pilotage_shared::ids::{DeploymentId, Generation, LedgerId};
+use pilotage_shared::intent::{Go, Intent};
 use pilotage_shared::name::{AppName, FleetName, HostName};
+use pilotage_shared::release::Release;
 use pilotage_shared::time::Time;
 
 pub use grant::{Grant, Grants};
@@ -42,6 +44,42 @@ pub struct Word {
     pub counts: bool,
 }
 
+/// What a permission permits.
+pub type Meaning = (Option<Release>, Option<DeploymentId>);
+
+/// Who lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lie {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// A host says anything: the coordinator keeps what it can know by itself.
+    Host,
+    /// The coordinator asks for anything: hosts keep promises 4, 5, 6 and 9.
+    Coordinator,
+}
+
+impl Lie {
+    /// Does this promise hold whatever the liar says?
+    fn leaves(self, promise: &str) -> bool {
+        let is = |starts: &[&str]| starts.iter().any(|start| promise.starts_with(start));
+        match self {
+            Lie::Nobody => true,
+            Lie::Host => is(&["simulator", "fixed point", "derived", "acknowledged", "1 lent", "6 held", "8 frozen", "11 waits", "4", "5", "9"]),
+            Lie::Coordinator => is(&["simulator", "4", "5", "9", "2 only what is gone"]),
+        }
+    }
+}
+
+/// What is known of one coordinator's words; another has its own.
+#[derive(Clone, Debug, Default)]
+pub struct Ledgers {
+    words: BTreeMap<(AppName, HostName), Word>,
+    rollbacks: BTreeMap<(FleetName, Digest), BTreeSet<DeploymentId>>,
+    acknowledged: BTreeMap<FleetName, u32>,
+    ahead: BTreeMap<(FleetName, HostName), (Generation, Generation)>,
+}
+
 /// What the checks remember.
 #[derive(Clone, Debug, Default)]
 pub struct Promises {
@@ -63,14 +101,82 @@ pub struct Promises {
     pub ahead: BTreeMap<(FleetName, HostName), (Generation, Generation)>,
     /// Times a host was lent without beginning anything, since something came from outside.
     pub fruitless: BTreeMap<HostName, u32>,
+    /// Who lies in this world: what others promise in vain is not looked at.
+    pub lie: Lie,
+    /// Identities that two machines have: whichever of them speaks, the other is the truth too (PROTOCOL §7 c).
+    pub doubtful: BTreeSet<HostName>,
+    /// Identities of which two machines use one ledger.
+    pub twins: BTreeSet<HostName>,
+    /// Which machines were welcomed since they were two, and which have had a status admitted since (R28).
+    welcomed: BTreeSet<HostName>,
+    admitted: BTreeMap<HostName, BTreeSet<HostName>>,
+    /// Machines that were set back behind what they had confirmed (R28).
+    pub must_not_speak: BTreeSet<HostName>,
+    /// What each generation has meant to a ledger (R5, R17).
+    pub activates: BTreeMap<(HostName, LedgerId, AppName, Generation), Meaning>,
     /// Requests that were acknowledged: how many deployments each fleet has had, at least.
     pub acknowledged: BTreeMap<FleetName, u32>,
 }
 
 impl Promises {
+    /// Another coordinator is looked at from now on.
+    pub fn take_ledgers(&mut self) -> Ledgers {
+        Ledgers {
+            words: std::mem::take(&mut self.words),
+            rollbacks: std::mem::take(&mut self.rollbacks),
+            acknowledged: std::mem::take(&mut self.acknowledged),
+            ahead: std::mem::take(&mut self.ahead),
+        }
+    }
+
+    /// One that was looked at before is again.
+    pub fn put_ledgers(&mut self, ledgers: Ledgers) {
+        let Ledgers { words, rollbacks, acknowledged, ahead } = ledgers;
+        (self.words, self.rollbacks, self.acknowledged, self.ahead) = (words, rollbacks, acknowledged, ahead);
+    }
+
+    /// R5, R17: two contents never share a generation.
+    pub fn arrives(&mut self, host: &HostName, ledger: LedgerId, intent: &Intent) {
+        let key = (host.clone(), ledger, intent.app.clone(), intent.generation);
+        let content = (intent.release, intent.deployment.clone());
+        if intent.go != Go::Activate {
+            return;
+        }
+        let before = self.activates.entry(key).or_insert_with(|| content.clone()).clone();
+        self.must(before == content, "8 two contents never share a generation", || {
+            format!("{host} may activate {before:?} at generation {}, and now {content:?} at the same", intent.generation)
+        });
+    }
+
+    /// A machine was welcomed.
+    pub fn welcomed(&mut self, machine: &HostName) {
+        self.welcomed.insert(machine.clone());
+    }
+
+    /// A person has looked at a conflict, or it has just begun.
+    pub fn forget_doubles(&mut self, host: &HostName) {
+        self.admitted.remove(host);
+        self.welcomed.retain(|machine| identity(machine) != *host);
+        self.must_not_speak.remove(host);
+    }
+
+    /// R28: a status of this machine was admitted under this identity.
+    pub fn speaks(&mut self, host: &HostName, machine: &HostName) {
+        let back = self.must_not_speak.contains(host) && self.restored.is_none();
+        self.must(!back, "8 who was set back is not heard", || format!("{host} was set back to an old state, and its status is taken in"));
+        if self.twins.contains(host) {
+            let of = self.admitted.entry(host.clone()).or_default();
+            if self.welcomed.contains(machine) {
+                of.insert(machine.clone());
+            }
+            let both = of.len() > 1 && self.restored.is_none();
+            self.must(!both, "8 one machine for one identity", || format!("{host}: both machines have had their statuses taken in"));
+        }
+    }
+
     /// Notes that a promise is broken; the first one stays.
     pub fn breaks(&mut self, promise: &'static str, what: impl FnOnce() -> String) {
-        if self.broken.is_none() {
+        if self.broken.is_none() && self.lie.leaves(promise) {
             self.broken = Some(Violation { promise, what: what() });
         }
     }
@@ -81,4 +187,10 @@ impl Promises {
             self.breaks(promise, what);
         }
     }
+}
+
+/// Whose name a machine bears: a clone bears its original's.
+pub fn identity(machine: &HostName) -> HostName {
+    let name = machine.as_str().strip_suffix("-twin").unwrap_or(machine.as_str());
+    name.parse().unwrap_or_else(|_| machine.clone())
 }

@@ -11,7 +11,7 @@ use pilotage_shared::name::{AppName, FleetName, HostName, Version};
 use pilotage_shared::time::{Millis, Time};
 
 use crate::coverage::Coverage;
-use crate::promises::Violation;
+use crate::promises::{Lie, Violation};
 use crate::rng::Rng;
 use crate::simulation::Simulation;
 use crate::trace::Trace;
@@ -49,6 +49,8 @@ pub struct Seed {
     pub hosts: Vec<HostName>,
     /// Zones.
     pub zones: u64,
+    /// The first host says anything.
+    pub liar: bool,
 }
 
 /// Runs a seed; keeps so many lines of its trace.
@@ -67,7 +69,8 @@ pub fn run(seed: u64, tail: usize) -> Report {
         run.sim.run_until(Time(run.sim.now.0 + pause));
         run.act();
     }
-    if run.sim.promises.broken.is_none() {
+    // Where the coordinator has lied there is nothing to come back to.
+    if run.sim.promises.broken.is_none() && run.sim.promises.lie != Lie::Coordinator {
         run.heal();
     }
     let mut coverage = run.sim.coverage.clone();

@@ -4,6 +4,7 @@
 //! what comes next, so a seed is a run.
 
 mod center;
+mod doubles;
 mod hosts;
 mod operate;
 pub mod telling;
@@ -105,6 +106,14 @@ pub struct Simulation {
     pub luck: Luck,
     /// A copy of the store, made by a person.
     pub backup: Option<Store>,
+    /// Copies of machines.
+    snapshots: BTreeMap<HostName, Machine>,
+    /// A coordinator that lives on elsewhere.
+    other: Option<doubles::Other>,
+    /// A host that says anything.
+    liar: Option<HostName>,
+    /// Agents whose processes are stopped, until then.
+    stalled: BTreeMap<HostName, Time>,
     queue: BTreeMap<(Time, u64), Event>,
     serial: u64,
     taken: u64,
@@ -134,6 +143,10 @@ impl Simulation {
             telling: Telling::default(),
             luck: Luck::default(),
             backup: None,
+            snapshots: BTreeMap::new(),
+            other: None,
+            liar: None,
+            stalled: BTreeMap::new(),
             queue: BTreeMap::new(),
             serial: 0,
             taken: 0,
@@ -196,7 +209,11 @@ impl Simulation {
             Event::Closed { link, side: Side::Host } => self.host_sees_closed(link),
             Event::Closed { link, side: Side::Coordinator } => self.coordinator_sees_closed(link),
             Event::Wake(host) => {
-                if self.wakes.get(&host).is_some_and(|(_, s)| *s == serial) {
+                let stalled = self.stalled.get(&host).is_some_and(|until| *until <= self.now);
+                if stalled {
+                    self.stalled.remove(&host);
+                }
+                if stalled || self.wakes.get(&host).is_some_and(|(_, s)| *s == serial) {
                     self.wakes.remove(&host);
                     self.with_agent(&host, |agent, machine, outside| agent.step(machine, outside));
                 }
@@ -210,7 +227,10 @@ impl Simulation {
             }
             Event::StartAgent(host) => self.start_agent(&host),
             Event::PowerOn(host) => self.power_on(&host),
-            Event::StartCoordinator => self.start_coordinator(),
+            Event::StartCoordinator => {
+                self.ahead_unseen();
+                self.start_coordinator();
+            }
         }
     }
 

@@ -78,9 +78,14 @@ impl Session {
         self.sent_at(intent).map(|at| at + self.lease)
     }
 
+    /// The newest frame, as an intent would answer it.
+    pub fn last_sent(&self) -> Answers {
+        Answers { seq: self.seq, beat: self.beat }
+    }
+
     /// How old an intent is.
     pub fn age(&self, intent: &Intent, now: Uptime) -> Option<Millis> {
-        self.sent_at(intent).map(|at| now - at)
+        self.sent_at(intent).filter(|_| intent.session == self.id).map(|at| now - at)
     }
 
     fn sent_at(&self, intent: &Intent) -> Option<Uptime> {

@@ -85,10 +85,9 @@ fn seeds(arguments: &Arguments) -> bool {
 /// This program has no bugs in it: one that has is built beside it, and does the same.
 #[cfg(not(pilotage_planted))]
 fn mutations(_: &Arguments) -> anyhow::Result<ExitCode> {
-    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-    let mut cargo = std::process::Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    let mut cargo = std::process::Command::new("cargo");
     cargo.args(["run", "--release", "--quiet", "--locked", "-p", "pilotage-simulator", "--bin", "simulate", "--target-dir", "target/planted", "--"]);
-    cargo.args(std::env::args().skip(1)).env("RUSTFLAGS", format!("{flags} --cfg pilotage_planted"));
+    cargo.args(std::env::args().skip(1)).env("RUSTFLAGS", "--cfg pilotage_planted");
     let status = cargo.status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

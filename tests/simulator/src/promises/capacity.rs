@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use pilotage_coordinator_core::World;
-use pilotage_coordinator_core::world::Loan;
+use pilotage_coordinator_core::world::{Fleet, Loan};
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::intent::Intent;
 use pilotage_shared::name::{AppName, HostName};
-use pilotage_shared::time::Time;
+use pilotage_shared::time::{Millis, Time};
 
 use super::Promises;
 use super::grant::{Grant, Other, Scope, fleet_of, limit, may_count, members};
@@ -47,7 +47,8 @@ impl Margin {
 impl Truth {
     /// Available, in the sense of the floor: serving, and not just brought back by a run.
     fn available(&self, grant: &Grant, now: Time) -> bool {
-        let healthy_for = grant.healthy_for;
+        // A host's clock may go too fast, by a hundredth at most.
+        let healthy_for = Millis(grant.healthy_for.0 * 98 / 100);
         let healthy = if grant.watched { self.serves } else { self.installed };
         healthy && !self.in_change && self.restored.is_none_or(|at| now - at >= healthy_for)
     }
@@ -63,6 +64,9 @@ impl Promises {
         now: Time,
         coverage: &mut Coverage,
     ) {
+        if self.doubtful.contains(&super::identity(host)) {
+            return;
+        }
         let world = coordinator.world();
         let Some(grant) = self.grants.find(host, intent).cloned() else {
             let generation = intent.generation;
@@ -82,7 +86,12 @@ impl Promises {
         let stored = coordinator.stored();
         let now_scopes = fleet_of(&stored, &intent.app, host).map(|f| self.scopes(&stored, f, host)).unwrap_or_default();
         // What was lent after a floor sank counts on the new one; what was lent before it rose, on the old.
-        let lower = |scope: &Scope| Some(Scope { floor: scope.floor.min(now_scopes.iter().find(|n| n.name == scope.name)?.floor), ..scope.clone() });
+        let later = self.grants.floors_since(&intent.app, &grant);
+        let lower = |scope: &Scope| {
+            let now = now_scopes.iter().find(|n| n.name == scope.name)?.floor;
+            let between = later.get(&scope.name).copied().unwrap_or(now);
+            Some(Scope { floor: scope.floor.min(now).min(between), ..scope.clone() })
+        };
         let lowest: Vec<Scope> = grant.scopes.iter().filter_map(lower).collect();
         if short(&now_scopes, Some(&stored)).is_none() || short(&lowest, world).is_none() {
             return coverage.count("host", "taken under a policy that has changed");
@@ -107,6 +116,10 @@ impl Promises {
         let mut margin = Margin { up: 0, died: 0, floor: scope.floor };
         for other in &scope.others {
             let Some(truth) = truth.get(&other.host) else { continue };
+            if self.doubtful.contains(&other.host) {
+                margin.up += 1;
+                continue;
+            }
             let can = other.could || world.is_none_or(|w| may_count(w, &other.host));
             if can && truth.available(grant, now) {
                 margin.up += 1;
@@ -123,7 +136,7 @@ impl Promises {
 
     /// P2: a begin, as the coordinator sees the host at this very moment.
     pub fn taken(&mut self, world: Option<&World>, app: &AppName, host: &HostName) {
-        let Some(world) = world else { return };
+        let Some(world) = world.filter(|_| !self.doubtful.contains(&super::identity(host))) else { return };
         let slot = world.slot(app, host);
         let lent = slot.is_some_and(|s| s.loan.is_some());
         let heard = world.live.get(host).is_some_and(|l| l.heard && l.reachable);
@@ -136,7 +149,11 @@ impl Promises {
 
     /// In change ≤ batch, in truth: all runs under way for one deployment on its way forward, by their permissions. Runs that a
     /// restored store has forgotten are not its fault (PROTOCOL §7 g).
-    pub fn batch(&mut self, deployment: &DeploymentId, runs: &[(&HostName, &Intent)]) {
+    /// On the way back nothing but the floor limits who begins (promise 7).
+    pub fn batch(&mut self, deployment: &DeploymentId, (host, begins): (&HostName, &Intent), runs: &[(&HostName, &Intent)]) {
+        if self.grants.find(host, begins).is_none_or(|grant| grant.limit.is_none()) {
+            return;
+        }
         let limits: Vec<u32> = runs
             .iter()
             .filter_map(|(host, intent)| self.grants.find(host, intent))
@@ -147,12 +164,40 @@ impl Promises {
         self.must(limits.len() as u32 <= limit, "batch", || format!("{} are in change for {deployment}, at most {limit} may be", limits.len()));
     }
 
+    /// R10, R11, from the records alone: the others of each scope that count now are enough. Who is down is free.
+    fn keeps_the_floor(&mut self, world: &World, fleet: &Fleet, host: &HostName) {
+        let app = &fleet.spec.app;
+        let heard = |name: &HostName| world.live.get(name).is_some_and(|l| l.heard && l.reachable);
+        let status = |name: &HostName| world.slot(app, name).and_then(|s| s.status.as_ref());
+        if heard(host) && status(host).is_some_and(|s| s.standing == Standing::Down) {
+            return;
+        }
+        let counts = |name: &HostName| {
+            let lent = world.slot(app, name).is_some_and(|s| s.loan.is_some());
+            let available = status(name).is_some_and(|s| s.standing == Standing::Available && s.run.is_none());
+            heard(name) && may_count(world, name) && available && !lent
+        };
+        for scope in self.scopes(world, fleet, host) {
+            let counted = scope.others.iter().filter(|o| counts(&o.host)).count() as u32;
+            self.must(counted >= scope.floor, "1 lent above the floor", || {
+                format!("{host} is lent while {counted} others count in scope {}, floor {}", scope.name, scope.floor)
+            });
+        }
+    }
+
     /// In change ≤ batch: this loan is about to be given.
     pub fn lent(&mut self, world: &World, app: &AppName, host: &HostName, loan: &Loan) {
         let replaced = world.slot(app, host).is_some_and(|s| s.loan.is_some());
         let Some(fleet) = fleet_of(world, app, host) else {
             return self.breaks("P2 loan", || format!("{host} is lent for {} and is in no fleet of {app}", loan.deployment));
         };
+        let status = world.slot(app, host).and_then(|s| s.status.as_ref());
+        let running = status.and_then(|s| s.running);
+        let left_alone = !fleet.active && fleet.unsettled.is_some() && running.is_some() && (running == fleet.unsettled || running == fleet.settled);
+        self.must(!left_alone || replaced, "10 a stopped deployment moves nobody", || format!("{host} is lent for {:?} after {} was stopped", loan.release, fleet.newest));
+        if !replaced {
+            self.keeps_the_floor(world, fleet, host);
+        }
         let Some(limit) = limit(world, fleet).filter(|_| !replaced) else { return };
         let busy = |m: &&HostName| {
             world.slot(app, m).is_some_and(|s| s.loan.is_some() || s.status.as_ref().is_some_and(|s| s.run.is_some()))

@@ -32,6 +32,7 @@ impl Promises {
     pub fn course(&mut self, world: &World, change: &Change, planned: bool, truth: &dyn Fn(&HostName) -> Runs) {
         match change {
             Change::Turned { id, because: Because::TooManyFailed { .. }, .. } if planned => self.turned(world, id),
+            Change::Ended { id, outcome: Outcome::Stopped, .. } if planned => self.stopped(world, id),
             Change::Ended { id, outcome: Outcome::Succeeded, left_behind, .. } => self.succeeded(world, id, left_behind, truth),
             Change::Ended { id, outcome: Outcome::RolledBack, left_behind, .. } => self.rolled_back(world, id, left_behind, truth),
             Change::PackagePut { package } if package.held.is_none() && world.packages.get(&package.digest).is_some_and(|p| p.held.is_some()) => {
@@ -71,6 +72,16 @@ impl Promises {
             format!("{id} turns back with {failed} failed of {tolerated} tolerated, as the admitted statuses say")
         });
         self.must(fleet.frozen.is_none(), "8 frozen", || format!("{id} turns while its fleet is frozen"));
+    }
+
+    /// R20, R22: a rule stops only what goes forward, for failures.
+    fn stopped(&mut self, world: &World, id: &DeploymentId) {
+        let Some((fleet, deployment)) = both(world, id) else { return };
+        let failed = members(world, fleet).filter(|m| has_failed(world, fleet, deployment, m)).count() as u32;
+        let tolerated = fleet.spec.tolerate.round_down(members(world, fleet).count() as u32);
+        self.must(deployment.course == Course::Forward && failed > tolerated, "6 only failures stop", || {
+            format!("{id} is stopped in {:?} with {failed} failed of {tolerated} tolerated", deployment.course)
+        });
     }
 
     /// Promise 10: succeeded means observed on every member, but for named exceptions.

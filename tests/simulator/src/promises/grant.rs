@@ -77,6 +77,19 @@ impl Grants {
         self.carried.remove(&(app.clone(), host.clone()));
     }
 
+    /// The lowest floors by which anybody was permitted in the same fleet since this permission was derived.
+    pub fn floors_since(&self, app: &AppName, grant: &Grant) -> BTreeMap<String, u32> {
+        let fleet = |g: &Grant| g.deployment.as_ref().map(|d| d.fleet.clone());
+        let all = self.of.iter().filter(|((a, _), _)| a == app).flat_map(|(_, grants)| grants);
+        let later = all.filter(|g| g.at >= grant.at && fleet(g) == fleet(grant));
+        let mut lowest = BTreeMap::new();
+        for scope in later.flat_map(|g| &g.scopes) {
+            let floor = lowest.entry(scope.name.clone()).or_insert(scope.floor);
+            *floor = scope.floor.min(*floor);
+        }
+        lowest
+    }
+
     /// The permission that this intent is.
     pub fn find(&self, host: &HostName, intent: &Intent) -> Option<&Grant> {
         self.of.get(&(intent.app.clone(), host.clone()))?.iter().rev().find(|g| {

@@ -9,7 +9,7 @@ use pilotage_shared::run::Outcome;
 use pilotage_shared::time::Millis;
 
 use super::Promises;
-use crate::truth::{Application, RunDirectory};
+use crate::truth::{Application, Run, RunDirectory};
 
 /// A host begins a run by a permission.
 #[derive(Clone, Debug)]
@@ -78,6 +78,24 @@ impl Promises {
         self.must(good, "4 all or before", || {
             format!("{host} ended {outcome:?} from {:?} to {:?} and has {:?} installed, mixed: {}", run.from(), run.to(), app.installed, app.mixed)
         });
+    }
+
+    /// Promise 4: committed means that nothing has failed and the check was good; gone back means that what was there runs again.
+    pub fn truly_ended(&mut self, host: &HostName, run: &Run, app: &Application) {
+        let Some((outcome, _)) = run.directory.ending() else { return };
+        match outcome {
+            Outcome::Committed => {
+                self.must(!run.failed, "4 what fails goes back", || format!("{host} commits {:?}, and a task of it failed", run.directory.to()));
+                let good = run.answered || !run.directory.plan.to_health;
+                self.must(good, "4 healthy once", || format!("{host} commits {:?}, and it has never answered well", run.directory.to()));
+            }
+            Outcome::RolledBack { .. } => {
+                let stopped = app.disturbed.is_some_and(|at| !app.own_deaths.iter().any(|death| *death > at));
+                let silent = stopped && run.directory.from().is_some() && app.process.is_none();
+                self.must(!silent, "4 all or before", || format!("{host} went back to {:?}, and nothing was started", run.directory.from()));
+            }
+            Outcome::NotBegun { .. } | Outcome::NeedsHands { .. } => {}
+        }
     }
 
     /// Promise 4, for people: what an idle host says it runs is what is installed.

@@ -26,8 +26,10 @@ impl Seed {
     pub fn heal(&mut self) {
         self.sim.network.rates = Rates { late: 0, lost: 0, repeated: 0, ..self.sim.network.rates };
         self.sim.luck = Luck::default();
+        self.sim.end_old_coordinator();
         for host in self.hosts.clone() {
             self.sim.heal(&host);
+            self.sim.remove_twin(&host);
             self.sim.power_on(&host);
             self.sim.start_agent(&host);
             self.sim.fill_disk(&host, false);
@@ -38,6 +40,9 @@ impl Seed {
         }
         self.sim.boot_coordinator();
         self.sim.run_until(self.sim.now + Millis::seconds(60));
+        if let Some(host) = self.hosts.first().cloned().filter(|_| self.liar) {
+            self.ask(Request::RetireHost { host });
+        }
         for host in self.hosts.clone() {
             self.ask(Request::UncordonHost { host: host.clone() });
             self.ask(Request::MaintainHost { host: host.clone(), on: false });

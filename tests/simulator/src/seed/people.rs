@@ -5,7 +5,7 @@ use pilotage_coordinator_core::world::HostState;
 use pilotage_coordinator_core::Request;
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{AppName, FleetName, HostName};
-use pilotage_shared::time::Time;
+use pilotage_shared::time::{Millis, Time};
 
 use super::Seed;
 use super::world::name;
@@ -80,11 +80,25 @@ pub enum Action {
     CrashDeployer,
     /// On one host.
     LoseLedger,
+    /// A second machine under one identity.
+    Clone,
+    /// Of one machine.
+    Snapshot,
+    /// Of one machine, to its copy.
+    SetBack,
+    /// From the copy of the store; the first lives on.
+    SecondCoordinator,
+    /// The other coordinator answers.
+    SwapCoordinators,
+    /// One agent's process.
+    Stall,
+    /// The coordinator asks one host for anything; only in seeds in which it lies.
+    Lie,
     /// One host behaves otherwise than the rest with the newest version.
     Odd,
 }
 
-const DECK: [(Action, u64); 33] = [
+const DECK: [(Action, u64); 39] = [
     (Action::Deploy, 40),
     (Action::Restart, 4),
     (Action::Pause, 8),
@@ -118,6 +132,12 @@ const DECK: [(Action, u64); 33] = [
     (Action::CrashDeployer, 6),
     (Action::LoseLedger, 3),
     (Action::Odd, 8),
+    (Action::Clone, 2),
+    (Action::Snapshot, 5),
+    (Action::SetBack, 4),
+    (Action::SecondCoordinator, 4),
+    (Action::SwapCoordinators, 10),
+    (Action::Stall, 5),
 ];
 
 /// The deck of one seed: deployments always, each other kind by a coin.
@@ -172,8 +192,15 @@ impl Seed {
             Action::Join => self.join(),
             Action::Label => {
                 let n = self.rng.below(10);
+                let before = self.sim.coordinator.world().and_then(|w| w.hosts.get(&host)).map(|h| h.labels.clone());
                 let labels = self.labels(n);
-                self.ask(Request::LabelHost { host, labels });
+                self.ask(Request::LabelHost { host: host.clone(), labels });
+                // Often it was a mistake, and is taken back.
+                if let Some(labels) = before.filter(|_| self.rng.chance(400)) {
+                    let wait = self.rng.below(2500);
+                    self.sim.run_until(Time(self.sim.now.0 + wait));
+                    self.ask(Request::LabelHost { host, labels });
+                }
             }
             Action::Policy => self.policy(&fleet),
             Action::Unfleet => self.unfleet(&fleet),
@@ -217,6 +244,16 @@ impl Seed {
             Action::Starve => self.starve(&host, &app),
             Action::CrashDeployer => self.sim.crash_deployer(&host),
             Action::LoseLedger => self.sim.lose_ledger(&host),
+            Action::Clone => self.sim.clone_host(&host),
+            Action::Snapshot => self.sim.snapshot(&host),
+            Action::SetBack => self.sim.set_back(&host),
+            Action::SecondCoordinator => self.sim.second_coordinator(),
+            Action::SwapCoordinators => self.sim.swap_coordinators(),
+            Action::Stall => {
+                let span = self.rng.between(500, 15_000);
+                self.sim.stall(&host, Millis(span));
+            }
+            Action::Lie => self.sim.lie_to(&host),
             Action::Odd => {
                 let behaviour = self.behaviour();
                 if let Some((app, version)) = self.versions.last().cloned() {

@@ -39,10 +39,17 @@ pub fn make(seed: u64) -> Seed {
     let apps = if rng.chance(200) { vec![name("web"), name("api")] } else { vec![name("web")] };
     let deck = deck(&mut rng);
     let zones = rng.between(1, 3);
-    let hard = rng.chance(250);
-    let mut seed = Seed { sim, deck, apps, fleets: Vec::new(), versions: Vec::new(), hosts: Vec::new(), zones, rng };
-    if hard {
-        seed.harden();
+    let weather = rng.below(8);
+    let mut seed = Seed { sim, deck, apps, fleets: Vec::new(), versions: Vec::new(), hosts: Vec::new(), zones, liar: false, rng };
+    match weather {
+        0 | 1 => seed.harden(),
+        2 => seed.reorganize(),
+        _ => {}
+    }
+    match seed.rng.below(30) {
+        0 => seed.deck.push((Action::Lie, 80)),
+        1 => seed.liar = true,
+        _ => {}
     }
     seed
 }
@@ -75,6 +82,23 @@ impl Seed {
         ];
     }
 
+    /// People who change their minds about labels and policies while deployments are in course.
+    fn reorganize(&mut self) {
+        self.deck = vec![
+            (Action::Deploy, 30),
+            (Action::Label, 30),
+            (Action::Policy, 12),
+            (Action::Cancel, 6),
+            (Action::Rollback, 6),
+            (Action::Partition, 8),
+            (Action::Heal, 10),
+            (Action::Retire, 3),
+            (Action::Join, 6),
+            (Action::Unfleet, 3),
+            (Action::Resume, 3),
+        ];
+    }
+
     /// Hosts join, fleets are declared, first versions pushed, and often a first deployment made.
     pub fn open(&mut self) {
         self.sim.boot_coordinator();
@@ -87,8 +111,11 @@ impl Seed {
             self.sim.join(&host, labels, &serves);
             self.hosts.push(host);
         }
+        if let Some(host) = self.hosts.first().cloned().filter(|_| self.liar) {
+            self.sim.begin_lying(&host);
+        }
         for app in self.apps.clone() {
-            let two = self.rng.chance(200);
+            let two = self.rng.chance(300);
             let fleets = if two { vec![("prod", "env=prod"), ("test", "env=test")] } else { vec![("all", "env")] };
             for (suffix, select) in fleets {
                 let fleet: FleetName = name(&format!("{app}-{suffix}"));

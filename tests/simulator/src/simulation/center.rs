@@ -5,7 +5,7 @@ use pilotage_coordinator_core::{Answer, Input, Rejected, Request};
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::Epoch;
 use pilotage_shared::intent::Answers;
-use pilotage_shared::name::{FleetName, HostName, Reason, Why};
+use pilotage_shared::name::{HostName, Reason, Why};
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::principal::Principal;
 use pilotage_shared::time::Time;
@@ -24,16 +24,16 @@ impl Simulation {
         if self.coordinator.life.is_none() {
             return self.close(link, Side::Coordinator);
         }
+        let Some(id) = self.machines.get(&host).map(|m| m.id.clone()) else { return };
         let request = match frame {
             // A hello is read from its own connection only, and only first.
             Frame::Hello(hello) if open && host_open && self.greeted.insert(link) => Request::Hello { hello: Box::new(hello) },
             // A late status of an old connection is judged by its session (R3).
             Frame::Status(status) => Request::Status { status: Box::new(status) },
-            Frame::Heartbeat(heartbeat) if open && self.links_of.get(&host) == Some(&link) => Request::Heartbeat { heartbeat },
+            Frame::Heartbeat(heartbeat) if open && self.links_of.get(&id.name) == Some(&link) => Request::Heartbeat { heartbeat },
             Frame::Hello(_) | Frame::Heartbeat(_) | Frame::Welcome(_) | Frame::Intent(..) | Frame::Heard(..) | Frame::Goodbye(_) => return,
         };
-        let Some(machine) = self.machines.get(&host) else { return };
-        let by = Principal::Host(machine.id.clone());
+        let by = Principal::Host(id);
         self.put_in(Origin::Link(link, sent), by, Via::Agent, request);
         let wait = self.rng.below(self.luck.drain_within + 1);
         self.plan_drain(Time(self.now.0 + wait));
@@ -42,13 +42,14 @@ impl Simulation {
     pub(super) fn coordinator_sees_closed(&mut self, link: LinkId) {
         let Some(host) = self.network.link(link).map(|l| l.host.clone()) else { return };
         self.network.close(link, Side::Coordinator);
-        if self.links_of.get(&host) != Some(&link) {
+        let Some(id) = self.machines.get(&host).map(|m| m.id.clone()) else { return };
+        if self.links_of.get(&id.name) != Some(&link) {
             return;
         }
-        self.links_of.remove(&host);
-        let session = self.coordinator.world().and_then(|w| w.live.get(&host)).map(|l| l.session);
-        if let (Some(session), Some(machine)) = (session, self.machines.get(&host)) {
-            let by = Principal::Host(machine.id.clone());
+        self.links_of.remove(&id.name);
+        let session = self.coordinator.world().and_then(|w| w.live.get(&id.name)).map(|l| l.session);
+        if let Some(session) = session {
+            let by = Principal::Host(id);
             self.put_in(Origin::Own, by, Via::Agent, Request::Gone { session });
             self.plan_drain(self.now);
         }
@@ -78,6 +79,7 @@ impl Simulation {
             self.coverage.count("input", request(&input.request));
         }
         let mut watcher = Watcher {
+            alone: self.other.is_none(),
             promises: &mut self.promises,
             machines: &self.machines,
             coverage: &mut self.coverage,
@@ -146,6 +148,11 @@ impl Simulation {
                 *newest = (*newest).max(id.number);
                 self.promises.ahead.retain(|(f, _), _| f != fleet);
             }
+            (Request::RetryHost { host }, _) => {
+                self.promises.forget_doubles(host);
+                // A person has looked at this host: what it knew of another world is known to him.
+                self.promises.ahead.retain(|(_, h), _| h != host);
+            }
             (Request::Resume { fleet }, _) => self.promises.ahead.retain(|(f, _), _| f != fleet),
             (Request::Rollback { id }, _) => self.promises.ahead.retain(|(f, _), _| *f != id.fleet),
             (Request::DeleteFleet { fleet }, _) => {
@@ -164,6 +171,9 @@ impl Simulation {
                 if let Some(old) = self.links_of.insert(host.clone(), link).filter(|old| *old != link) {
                     self.close(old, Side::Coordinator);
                 }
+                if let Some(machine) = self.network.link(link).map(|l| l.host.clone()) {
+                    self.promises.welcomed(&machine);
+                }
                 self.send(link, Side::Coordinator, Frame::Welcome(welcome.clone()));
             }
             (Request::Hello { .. }, Ok(Answer::Goodbye(why))) => self.goodbye(link, why.clone()),
@@ -172,7 +182,14 @@ impl Simulation {
                 self.coverage.count("rejected", rejected.code());
                 self.goodbye(link, Why::lossy(&rejected.to_string()));
             }
+            (Request::Status { .. }, Ok(Answer::Goodbye(_))) => self.coverage.count("host", "set back, and noticed"),
             (Request::Status { status }, Ok(_)) => {
+                let retired = self.is_retired(host);
+                let machine = self.network.link(link).map(|l| l.host.clone());
+                if let Some(machine) = machine {
+                    self.promises.speaks(host, &machine);
+                }
+                self.promises.must(!retired, "2 who is retired is not heard", || format!("{host} is retired, and its status is taken in"));
                 let apps: Vec<_> = self.promises.words.keys().filter(|(_, h)| h == host).cloned().collect();
                 for key in apps {
                     self.promises.words.remove(&key);
@@ -184,7 +201,6 @@ impl Simulation {
                     }
                     self.promises.words.insert((app.clone(), host.clone()), Word { made, counts });
                 }
-                self.ahead_unseen(host);
                 if let Some(machine) = self.machines.get_mut(host).filter(|m| m.excused.is_some_and(|at| at < made)) {
                     machine.excused = None;
                 }
@@ -196,15 +212,14 @@ impl Simulation {
         }
     }
 
-    /// A host that was ahead of the restored store has spoken. When the counter had risen past what it had seen before it
-    /// spoke, by its other fleets' loans, nothing shows that it was ahead (a gap of R18 that is known).
-    fn ahead_unseen(&mut self, host: &HostName) {
-        let Some(world) = self.coordinator.world() else { return };
-        let frozen = |fleet: &FleetName| world.fleets.get(fleet).is_some_and(|f| f.frozen.is_some());
+    /// A restored coordinator starts once more: its counter has risen since, and what hosts had seen above the restored one does
+    /// not show any more, unless their fleet is frozen already (a gap of R18 that is known).
+    pub(super) fn ahead_unseen(&mut self) {
+        let stored = self.coordinator.stored();
         let before = self.promises.ahead.len();
-        self.promises.ahead.retain(|(fleet, h), _| h != host || frozen(fleet));
+        self.promises.ahead.retain(|(fleet, _), _| stored.fleets.get(fleet).is_some_and(|f| f.frozen.is_some()));
         if self.promises.ahead.len() < before {
-            self.coverage.count("host", "ahead, and not noticed");
+            self.coverage.count("host", "ahead, and not noticed after a second start");
         }
     }
 

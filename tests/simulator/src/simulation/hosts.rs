@@ -21,6 +21,16 @@ impl Simulation {
     /// A frame arrives at a host.
     pub(super) fn arrives_down(&mut self, link: LinkId, frame: Frame) {
         let Some(host) = self.network.link(link).map(|l| l.host.clone()) else { return };
+        if let Some(until) = self.stalled_until(&host) {
+            self.plan_event(until, Event::Down { link, frame: Box::new(frame) });
+            return;
+        }
+        if let Frame::Intent(intent, _, _) = &frame
+            && self.machines.get(&host).and_then(|m| m.agent.as_ref()?.session.as_ref()).is_some_and(|s| s.id == intent.session)
+            && let Some(ledger) = self.machines.get(&host).map(|m| m.disk.host.ledger)
+        {
+            self.promises.arrives(&host, ledger, intent);
+        }
         self.with_agent(&host, |agent, machine, outside| agent.receive(machine, link, frame, outside));
     }
 
@@ -33,6 +43,9 @@ impl Simulation {
     /// Steps a living agent, does what it wants, and plans its next moment.
     pub(super) fn with_agent(&mut self, host: &HostName, act: impl FnOnce(&mut Agent, &mut Machine, &Outside<'_>) -> Vec<Output>) {
         self.look(host);
+        if self.stalled_until(host).is_some() {
+            return;
+        }
         let retry = Millis(self.rng.between(200, 3000));
         let Some(machine) = self.machines.get_mut(host).filter(|m| m.on) else { return };
         let Some(mut agent) = machine.agent.take() else { return };
@@ -52,8 +65,7 @@ impl Simulation {
     /// Plans the next moments of a host's processes.
     pub(super) fn plan_host(&mut self, host: &HostName) {
         let Some(machine) = self.machines.get(host) else { return };
-        let booted = machine.booted;
-        let wake = machine.agent.as_ref().map(|a| (booted + Millis(a.wake_at().0)).max(self.now));
+        let wake = machine.agent.as_ref().map(|a| machine.at(a.wake_at()).max(self.now));
         let runs: Vec<(AppName, Time)> =
             machine.runs.iter().filter_map(|(app, u)| Some((app.clone(), u.run.living?))).collect();
         match (wake, self.wakes.get(host).copied()) {
@@ -84,9 +96,13 @@ impl Simulation {
                 }
                 self.send(link, Side::Host, Frame::Hello(hello));
             }
-            Output::Send(frame) => {
+            Output::Send(mut frame) => {
                 let link = self.machines.get(host).and_then(|m| m.agent.as_ref()?.link);
-                if let Frame::Status(status) = &frame {
+                if let Frame::Status(status) = &mut frame
+                    && self.liar.as_ref() == Some(host)
+                {
+                    self.twist(status);
+                } else if let Frame::Status(status) = &frame {
                     let ledger = self.machines.get(host).map(|m| m.disk.host.ledger);
                     for (app, slot) in &status.slots {
                         if let Some(ledger) = ledger {
@@ -124,8 +140,11 @@ impl Simulation {
                     let world = self.coordinator.world().or(stored.as_ref());
                     let member = |name: &HostName| world.and_then(|w| fleet_of(w, &intent.app, name)).is_some_and(|f| f.spec.name == deployment.fleet);
                     let runs: Vec<_> = self.machines.iter().filter(|(name, _)| member(name)).filter_map(|(name, m)| Some((name, under_way(m)?))).collect();
+                    // Another coordinator that lives on knows a deployment of the same name (R33).
+                    let runs: Vec<_> = runs.into_iter().filter(|(_, permit)| self.other.is_none() || permit.session.epoch == intent.session.epoch).collect();
+                    let runs: Vec<_> = runs.into_iter().filter(|(name, _)| !self.promises.doubtful.contains(*name)).collect();
                     let runs: Vec<_> = runs.iter().map(|(name, permit)| (*name, permit)).collect();
-                    self.promises.batch(deployment, &runs);
+                    self.promises.batch(deployment, (host, &intent), &runs);
                 }
                 self.telling.begins(self.now, host, &intent);
             }
@@ -193,6 +212,10 @@ impl Simulation {
                 }
             }
             Step::Ended => {
+                self.promises.truly_ended(host, &underway.run, application);
+                if matches!(underway.run.directory.ending(), Some((Outcome::Committed, _))) {
+                    machine.kept.insert(underway.run.directory.to());
+                }
                 if underway.disturbed() {
                     application.restored = application.process.map(|p| p.started);
                 }

@@ -1,5 +1,6 @@
 //! What people and misfortune do to the world: requests, crashes, cuts, backups. Stories and seeds use the same words.
 
+use pilotage_agent_core::run::Kind;
 use pilotage_coordinator_core::input::Via;
 use pilotage_coordinator_core::{Answer, Rejected, Request};
 use pilotage_shared::digest::Digest;
@@ -50,6 +51,7 @@ impl Simulation {
                 machine.apps.insert(app.clone(), Application { process, served: true, ..Application::default() });
             }
             self.crash_agent_for_good(host);
+            self.promises.twins.remove(host);
             self.machines.insert(host.clone(), machine);
             self.start_agent(host);
         }
@@ -160,6 +162,7 @@ impl Simulation {
         machine.bits.clear();
         machine.checks.clear();
         machine.lives.clear();
+        machine.kept.clear();
         for app in machine.apps.values_mut() {
             (app.installed, app.mixed) = (None, false);
             app.own_deaths.push(self.now);
@@ -168,6 +171,7 @@ impl Simulation {
             }
         }
         machine.excused = Some(self.now);
+        self.promises.twins.remove(host);
         self.coverage.count("fault", "ledger lost");
         self.trace.line(self.now, || format!("{host} loses its ledger"));
         self.look(host);
@@ -182,6 +186,10 @@ impl Simulation {
             machine.apps.entry(app.clone()).or_default().own_deaths.push(self.now);
         }
         self.with_agent(host, |agent, machine, outside| agent.hands(machine, app, wish, outside));
+        let Some(machine) = self.machines.get(host) else { return };
+        let back = machine.runs.get(app).filter(|u| u.run.directory.request.kind == Kind::LocalRollback).map(|u| u.run.directory.to());
+        let proved = back.is_none_or(|to| machine.kept.contains(&to));
+        self.promises.must(proved, "5 back to what was kept", || format!("a person at {host} goes back to {back:?}, which was never committed here"));
     }
 
     /// The disk is full, or not any more.

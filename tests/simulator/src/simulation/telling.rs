@@ -29,6 +29,11 @@ impl Telling {
         self.names.insert(digest, name);
     }
 
+    /// All packages that were ever pushed.
+    pub fn releases(&self) -> impl Iterator<Item = pilotage_shared::release::Release> + '_ {
+        self.names.keys().map(|digest| pilotage_shared::release::Release::of(*digest))
+    }
+
     /// The release as people call it.
     pub fn release(&self, release: &pilotage_shared::release::Release) -> String {
         let name = self.names.get(&release.package).cloned().unwrap_or_else(|| release.package.short());

@@ -21,6 +21,8 @@ const FRUITLESS: u32 = 30;
 
 /// Watches every change as it is applied.
 pub(super) struct Watcher<'a> {
+    /// No other coordinator commands hosts.
+    pub(super) alone: bool,
     pub(super) promises: &'a mut Promises,
     pub(super) machines: &'a BTreeMap<HostName, Machine>,
     pub(super) coverage: &'a mut Coverage,
@@ -39,13 +41,14 @@ impl Witness for Watcher<'_> {
             Change::Ended { id, .. } => app(id),
             _ => None,
         };
-        let machines = self.machines;
+        let (machines, alone) = (self.machines, self.alone);
+        let doubtful = self.promises.doubtful.clone();
         // What is only started again by its host stays what it is (R27).
         let moves = |underway: &Underway| underway.run.directory.request.kind != Kind::GoBack;
         let truth = |host: &HostName| {
             let (Some(machine), Some(app)) = (machines.get(host), &of) else { return Runs::default() };
             let installed = machine.apps.get(app).and_then(|a| a.installed);
-            Runs { installed, in_change: machine.runs.get(app).is_some_and(moves), excused: machine.excused.is_some() }
+            Runs { installed, in_change: machine.runs.get(app).is_some_and(moves), excused: machine.excused.is_some() || !alone || doubtful.contains(host) }
         };
         self.promises.course(world, change, planned, &truth);
         match change {

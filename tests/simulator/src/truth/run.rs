@@ -68,6 +68,10 @@ pub struct Run {
     doing: Option<(Task, Time)>,
     /// Hooks that have truly run on the way forward; the simulator's own knowledge.
     ran: BTreeSet<Task>,
+    /// Something of the new release has failed on the way forward.
+    pub failed: bool,
+    /// The new release has answered its check well.
+    pub answered: bool,
 }
 
 /// What a step did that others must be told of.
@@ -148,7 +152,7 @@ pub struct Scene<'a> {
 impl Run {
     /// Nothing has been done yet, and nobody does it.
     pub fn new(directory: RunDirectory) -> Self {
-        Self { directory, living: None, doing: None, ran: BTreeSet::new() }
+        Self { directory, living: None, doing: None, ran: BTreeSet::new(), failed: false, answered: false }
     }
 
     /// A deployer begins, or goes on where the last one died.
@@ -262,15 +266,19 @@ impl Run {
     }
 
     /// The task has had its time: what it has done, and how it ended; none while it goes on.
-    fn finish(&self, task: Task, since: Time, app: &mut Application, scene: &Scene<'_>) -> Option<End> {
+    fn finish(&mut self, task: Task, since: Time, app: &mut Application, scene: &Scene<'_>) -> Option<End> {
         if let Task::Health(_) = task {
-            return match app.serves(scene.host, scene.behaviours, scene.now) {
+            let good = app.serves(scene.host, scene.behaviours, scene.now);
+            self.answered |= good && task == Task::Health(Side::To);
+            return match good {
                 true => Some(End::good()),
                 false if scene.now - since > scene.pace.patience => Some(failed(Cause::Own, "never good")),
                 false => None,
             };
         }
         if self.fails(task, scene) {
+            let stop = matches!(task, Task::Hook { event: Event::ApplicationStop, .. });
+            self.failed |= !stop && self.directory.journal.turned().is_none();
             return Some(failed(if matches!(task, Task::Hook { .. }) { Cause::Exited(1) } else { Cause::Own }, ""));
         }
         self.effect(task, app, scene);
@@ -278,7 +286,7 @@ impl Run {
     }
 
     /// A deployer finds a hook of the one before it: its result, or nothing but what it may have done.
-    fn adopt(&self, task: Task, app: &mut Application, scene: &Scene<'_>) -> End {
+    fn adopt(&mut self, task: Task, app: &mut Application, scene: &Scene<'_>) -> End {
         let same_boot = self.directory.journal.began_in() == Some(scene.boot);
         if same_boot && scene.now.0.is_multiple_of(2) {
             return self.finish(task, scene.now, app, scene).unwrap_or_else(End::good);
