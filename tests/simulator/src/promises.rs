@@ -111,7 +111,7 @@ pub struct Promises {
     welcomed: BTreeSet<HostName>,
     admitted: BTreeMap<HostName, BTreeSet<HostName>>,
     /// Machines that were set back behind what they had confirmed (R28).
-    pub must_not_speak: BTreeSet<HostName>,
+    pub must_not_speak: BTreeMap<HostName, Time>,
     /// What each generation has meant to a ledger (R5, R17).
     pub activates: BTreeMap<(HostName, LedgerId, AppName, Generation), Meaning>,
     /// Requests that were acknowledged: how many deployments each fleet has had, at least.
@@ -161,8 +161,8 @@ impl Promises {
     }
 
     /// R28: a status of this machine was admitted under this identity.
-    pub fn speaks(&mut self, host: &HostName, machine: &HostName) {
-        let back = self.must_not_speak.contains(host) && self.restored.is_none();
+    pub fn speaks(&mut self, host: &HostName, machine: &HostName, made: Time) {
+        let back = self.must_not_speak.get(host).is_some_and(|at| made > *at) && self.restored.is_none();
         self.must(!back, "8 who was set back is not heard", || format!("{host} was set back to an old state, and its status is taken in"));
         if self.twins.contains(host) {
             let of = self.admitted.entry(host.clone()).or_default();

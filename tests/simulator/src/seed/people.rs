@@ -311,6 +311,7 @@ impl Seed {
         }
         let labels = self.labels(n);
         self.sim.join(&host, labels, &[]);
+        self.character(&host);
         if !self.hosts.contains(&host) {
             self.hosts.push(host);
         }

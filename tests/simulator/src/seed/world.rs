@@ -109,6 +109,7 @@ impl Seed {
             let host: HostName = name(&format!("h{}", n + 1));
             let serves: Vec<AppName> = if foreign { self.apps.clone() } else { Vec::new() };
             self.sim.join(&host, labels, &serves);
+            self.character(&host);
             self.hosts.push(host);
         }
         if let Some(host) = self.hosts.first().cloned().filter(|_| self.liar) {
@@ -135,6 +136,15 @@ impl Seed {
         }
         if self.rng.chance(700) {
             self.sim.run_until(self.sim.now + Millis::seconds(60));
+        }
+    }
+
+    /// A machine's clock may go too fast, and its init may leave applications to the agent.
+    pub fn character(&mut self, host: &HostName) {
+        let drift = if self.rng.chance(200) { self.rng.between(1, 10) } else { 0 };
+        let init = self.rng.chance(500);
+        if let Some(machine) = self.sim.machines.get_mut(host) {
+            (machine.drift, machine.init) = (drift, init);
         }
     }
 

@@ -124,6 +124,11 @@ impl Simulation {
                 Origin::Own => {}
                 Origin::Link(link, made) => {
                     let touched = matches!(&input.by, Principal::Host(id) if drained.hosts.contains(&id.name));
+                    if let (Request::Status { .. }, Ok(_), Principal::Host(id)) = (&input.request, answer, &input.by) {
+                        // Who was retired in this very drain was heard before.
+                        let retired = self.is_retired(&id.name) && !drained.hang_up.contains(&id.name);
+                        self.promises.must(!retired, "2 who is retired is not heard", || format!("{} is retired, and its status is taken in", id.name));
+                    }
                     self.answer(*link, *made, input, answer, touched);
                 }
             }
@@ -184,12 +189,10 @@ impl Simulation {
             }
             (Request::Status { .. }, Ok(Answer::Goodbye(_))) => self.coverage.count("host", "set back, and noticed"),
             (Request::Status { status }, Ok(_)) => {
-                let retired = self.is_retired(host);
                 let machine = self.network.link(link).map(|l| l.host.clone());
                 if let Some(machine) = machine {
-                    self.promises.speaks(host, &machine);
+                    self.promises.speaks(host, &machine, made);
                 }
-                self.promises.must(!retired, "2 who is retired is not heard", || format!("{host} is retired, and its status is taken in"));
                 let apps: Vec<_> = self.promises.words.keys().filter(|(_, h)| h == host).cloned().collect();
                 for key in apps {
                     self.promises.words.remove(&key);

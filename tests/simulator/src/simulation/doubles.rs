@@ -83,7 +83,7 @@ impl Simulation {
         let last = self.machines.get(host).and_then(|m| m.disk.host.last);
         let behind = confirmed.zip(last).is_some_and(|(c, l)| c.epoch == l.epoch && l.n < c.n);
         if behind {
-            self.promises.must_not_speak.insert(host.clone());
+            self.promises.must_not_speak.insert(host.clone(), self.now);
         }
         self.promises.begun.retain(|(name, _, _), _| name != host);
         self.promises.activates.retain(|(name, _, _, _), _| name != host);
