@@ -8,6 +8,7 @@ pub mod explain;
 pub mod fleet;
 pub mod host;
 pub mod package;
+pub mod recover;
 pub mod runs;
 pub mod simulate;
 pub mod status;

@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::turn::Turn;
-use crate::command::{Caller, backup, completions, deploy, events, explain, fleet, host, package, runs, simulate, status, turn, watch};
+use crate::command::{Caller, backup, completions, deploy, events, explain, fleet, host, package, recover, runs, simulate, status, turn, watch};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -75,6 +75,7 @@ enum Command {
     Events(events::Args),
     /// Copy the coordinator's store to one file on its machine
     Backup,
+    Recover(recover::Args),
     /// Print the completion script of a shell
     Completions(completions::Args),
     /// The demo's web application, as its package's hooks call it
@@ -152,6 +153,7 @@ async fn dispatch(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
         Command::Logs(args) => runs::logs(args, caller).await,
         Command::Events(args) => events::run(args, caller).await,
         Command::Backup => backup::run(caller).await,
+        Command::Recover(args) => recover::run(args, caller).await,
         // Handled before there is a session.
         Command::Demo(_) | Command::Completions(_) | Command::DemoApp(_) => Ok(Exit::Reached),
     }

@@ -8,6 +8,7 @@ pub mod fleets;
 pub mod forecast;
 pub mod hosts;
 pub mod packages;
+pub mod recovery;
 pub mod runs;
 pub mod status;
 pub mod words;

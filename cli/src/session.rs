@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pilotage_client::{Client, ClientError, Events, Secret, encode};
 use pilotage_shared::api::v1::{
     BackupView, AddHost, Because, CreateDeployment, DeploymentView, EventView, Explanation, FleetApplied, FleetBody, FleetStatus, FleetView, HostAdded, HostView,
-    PackageView, Page, PatchHost, RunView, StatusView,
+    PackageView, Page, PatchHost, Recover, RecoveryView, RunView, StatusView,
 };
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{FleetName, HostName, Reason};
@@ -61,6 +61,11 @@ impl Session {
     /// Copies the coordinator's store, there.
     pub async fn make_backup(&self) -> Result<BackupView, Failure> {
         self.post("/v1/backups", &serde_json::json!({})).await
+    }
+
+    /// What a restored store wants, and what runs.
+    pub async fn recovery(&self) -> Result<RecoveryView, Failure> {
+        self.get("/v1/recovery").await
     }
 
     /// One fleet at one moment.
@@ -203,6 +208,11 @@ impl Session {
     /// `pause`, `resume`, `cancel`, `rollback`.
     pub async fn turn(&self, id: &DeploymentId, verb: &str, reason: &Reason) -> Result<DeploymentView, Failure> {
         self.post(&format!("/v1/deployments/{}/{verb}", encode(&id.to_string())), &Because { reason: reason.clone() }).await
+    }
+
+    /// Goes on after a restore.
+    pub async fn recover(&self, body: &Recover) -> Result<RecoveryView, Failure> {
+        self.post("/v1/recovery", body).await
     }
 
     /// Invites a machine.

@@ -13,6 +13,7 @@ mod logs;
 mod meta;
 mod packages;
 mod paging;
+mod recovery;
 mod runs;
 mod status;
 mod view;
@@ -92,6 +93,8 @@ fn all() -> Routes {
         .add(is(Action::Read), routes!(meta::openapi))
         .add(is(Action::Read), routes!(status::status))
         .add(is(Action::Backup), routes!(backups::create))
+        .add(is(Action::Read), routes!(recovery::show))
+        .add(is(Action::Recover), routes!(recovery::confirm))
         .add(is(Action::ChangePackage), routes!(packages::upload))
         .add(is(Action::ChangePackage), routes!(packages::manifest))
         .add(is(Action::ChangePackage), routes!(packages::objects))

@@ -1,8 +1,9 @@
 //! Backups of the store: one file each, made between two commits while requests are served, on a timer or when somebody asks;
 //! and the way back. Packages and logs of hooks are files beside the store and are not in it.
 //!
-//! A restored store may be older than what hosts have seen. That is safe: who has not been heard since the start does not
-//! count (R16), and a host that has seen more than the store freezes its fleet until a person says how to go on (R18).
+//! A restored store may be older than what hosts have seen. That is safe: it begins recovering, so nobody is moved until a
+//! person goes on (R34); who has not been heard since the start does not count (R16), and a host that has seen more than the
+//! store freezes its fleet until a person says how to go on (R18).
 
 use std::fs;
 use std::io;
@@ -10,13 +11,14 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pilotage_coordinator_core::World;
 use pilotage_coordinator_core::world::Settings;
-use pilotage_disk::OpenOptions;
+use pilotage_disk::{ExportError, OpenOptions};
 use pilotage_shared::time::{Millis, Time};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::engine::Handle;
+use crate::engine::{Handle, begin_recovery};
 use crate::store::{Keep, Store, StoreError};
 
 /// How their names end.
@@ -43,6 +45,14 @@ pub enum BackupError {
     /// There is a store already.
     #[error("there is a store in {0} already: move it away first, nothing was changed")]
     Exists(PathBuf),
+    /// Another version's.
+    #[error("{path} was made by a newer program, which must restore it: {what}")]
+    Newer {
+        /// The backup.
+        path: PathBuf,
+        /// What is newer in it.
+        what: String,
+    },
     /// What came out of the file cannot be used.
     #[error("the backup does not hold a coordinator's store")]
     Store(#[from] StoreError),
@@ -127,10 +137,14 @@ impl Backups {
 /// All of a folder, oldest first.
 fn made(folder: &Path) -> Vec<(u64, PathBuf)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let number = |path: &Path| path.file_name()?.to_str()?.strip_suffix(ENDING)?.parse().ok();
-    let mut found: Vec<(u64, PathBuf)> = entries.filter_map(|e| Some((number(&e.path())?, e.path()))).collect();
+    let mut found: Vec<(u64, PathBuf)> = entries.filter_map(|e| Some((moment(&e.path())?.0, e.path()))).collect();
     found.sort();
     found
+}
+
+/// When a backup was made: its name says so, unless somebody has given it another.
+fn moment(backup: &Path) -> Option<Time> {
+    backup.file_name()?.to_str()?.strip_suffix(ENDING)?.parse().ok().map(Time)
 }
 
 /// What a restored store holds.
@@ -152,16 +166,33 @@ pub fn restore(backup: &Path, state: &Path) -> Result<Restored, BackupError> {
     }
     let folder = |source| BackupError::Folder { path: state.to_owned(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(folder)?;
-    let made = pilotage_disk::import(backup, &store, OpenOptions::default()).map(drop).map_err(BackupError::from);
-    let read = made.and_then(|()| Ok(Store::open(&store, Settings { heartbeat: Millis::seconds(5) }, Keep { history: u64::MAX, runs: usize::MAX })?));
-    match read {
-        Ok((_, world)) => Ok(Restored { hosts: world.hosts.len(), fleets: world.fleets.len(), deployments: world.deployments.len() }),
+    match recovering(backup, &store).map_err(|e| newer(backup, e)) {
+        Ok(world) => Ok(Restored { hosts: world.hosts.len(), fleets: world.fleets.len(), deployments: world.deployments.len() }),
         Err(error) => {
             // What was made of a backup that is no good is no store.
             let _ = fs::remove_dir_all(&store);
             Err(error)
         }
     }
+}
+
+/// The store of a backup, in which nobody is moved until a person goes on (R34).
+fn recovering(backup: &Path, folder: &Path) -> Result<World, BackupError> {
+    drop(pilotage_disk::import(backup, folder, OpenOptions::default())?);
+    let keep = Keep { history: u64::MAX, runs: usize::MAX };
+    let (mut store, mut world) = Store::open(folder, Settings { heartbeat: Millis::seconds(5) }, keep)?;
+    begin_recovery(&mut store, &mut world, moment(backup))?;
+    Ok(world)
+}
+
+/// What only a newer program understands is no damage.
+fn newer(backup: &Path, error: BackupError) -> BackupError {
+    let what = match &error {
+        BackupError::Export(source @ ExportError::Newer { .. }) => source.to_string(),
+        BackupError::Store(StoreError::Codec { source, .. }) if source.is_newer() => source.to_string(),
+        _ => return error,
+    };
+    BackupError::Newer { path: backup.to_owned(), what }
 }
 
 fn said(error: &dyn std::error::Error) -> String {

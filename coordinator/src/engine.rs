@@ -15,6 +15,7 @@ mod clock;
 mod event;
 mod handle;
 mod numbers;
+mod restored;
 mod tracker;
 
 use std::collections::BTreeSet;
@@ -38,6 +39,7 @@ pub use handle::{Ask, Handle, Make, Refusal, View};
 use handle::{Job, Tokens};
 pub use numbers::Numbers;
 pub use event::phase;
+pub use restored::begin_recovery;
 pub use tracker::{Tracker, stands_still};
 
 /// Inputs that one commit takes in.
@@ -71,8 +73,7 @@ pub struct Engine {
 impl Engine {
     /// Takes an open store and its world; the start itself is the first input (R16), committed before anybody is answered.
     pub fn start(store: Store, world: World, epoch: Epoch) -> Result<(Engine, Handle), StoreError> {
-        let last = store.history(store.newest().saturating_sub(1), 1)?.first().map_or(Time(0), |(_, e)| Time(e.at));
-        let mut clock = Clock::not_before(last);
+        let mut clock = Clock::not_before(store.newest_at()?);
         let (sender, jobs) = mpsc::channel(QUEUE);
         let (newest, position) = watch::channel(store.newest());
         let tokens = Tokens::of(&world);

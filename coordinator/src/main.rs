@@ -55,7 +55,7 @@ fn restore(config: &Config, backup: &Path) -> ExitCode {
         Ok(restored) => {
             println!("restored {}: {} hosts, {} fleets, {} deployments", config.state.display(), restored.hosts, restored.fleets, restored.deployments);
             println!("packages, logs and the people's token are not in a backup: copy packages/, logs/ and token beside the store, if you have them");
-            println!("next  start the coordinator; fleets whose hosts have seen more freeze: pilotage explain FLEET · pilotage resume FLEET --reason …");
+            println!("next  start the coordinator; nobody is moved until a person has gone on: pilotage recover");
             ExitCode::SUCCESS
         }
         Err(error) => complain(&anyhow::Error::from(error), 1),

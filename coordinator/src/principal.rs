@@ -200,6 +200,12 @@ fn who(app: &App, headers: &HeaderMap, peer: &Peer) -> Identity {
     }
 }
 
+/// Whoever runs this process.
+pub fn ourselves() -> Principal {
+    let uid = nix::unistd::getuid().as_raw();
+    Principal::Local { uid, user: user(uid) }
+}
+
 fn user(uid: u32) -> Why {
     let name = nix::unistd::User::from_uid(uid.into()).ok().flatten().map(|u| u.name);
     Why::lossy(&name.unwrap_or_default())

@@ -64,6 +64,9 @@ const CORE: &[(&str, &str)] = &[
     ("stale", "The report is older than what is known"),
     ("counter-jump", "The generation is out of bounds"),
     ("not-started", "The coordinator has not started yet"),
+    ("recovering", "The coordinator recovers from a backup"),
+    ("not-recovering", "The coordinator does not recover from a backup"),
+    ("hosts-unheard", "Hosts have not been heard since the restore"),
 ];
 
 /// Every code, sorted; stands in the OpenAPI document.
@@ -149,7 +152,10 @@ impl From<Rejected> for Refused {
                 problem.lift = Some(format!("pilotage cancel {id} --reason …"));
             }
             Rejected::UnknownDeployment(id) | Rejected::Over(id) | Rejected::GoingBack(id) => problem.deployment = Some(id.to_string()),
+            Rejected::Recovering => problem.lift = Some("pilotage recover".into()),
+            Rejected::Unheard { .. } => problem.lift = Some("pilotage recover --go-on --reason …".into()),
             Rejected::NotAllowed { .. }
+            | Rejected::NotRecovering
             | Rejected::KeyReused(_)
             | Rejected::UnknownPackage(_)
             | Rejected::Unexpected { .. }

@@ -15,6 +15,7 @@ use pilotage_disk::{OpenOptions, Record, RecordStore, Unit, Write};
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{AppName, HostName};
 use pilotage_shared::run::{RunId, RunReport};
+use pilotage_shared::time::Time;
 
 pub use codec::CodecError;
 pub use history::{Entry, Scope};
@@ -33,6 +34,7 @@ pub(crate) const PACKAGES: u8 = 4;
 pub(crate) const DEPLOYMENTS: u8 = 5;
 pub(crate) const SLOTS: u8 = 6;
 pub(crate) const REMEMBERED: u8 = 7;
+pub(crate) const LEFT: u8 = 8;
 pub(crate) const HISTORY: u8 = 10;
 pub(crate) const RUNS: u8 = 11;
 pub(crate) const RUN_EVENTS: u8 = 12;
@@ -141,6 +143,11 @@ impl Store {
     /// Position of the newest entry; 0 when there is none.
     pub fn newest(&self) -> u64 {
         self.chain.newest()
+    }
+
+    /// When the newest entry was made; 0 when there is none.
+    pub fn newest_at(&self) -> Result<Time, StoreError> {
+        Ok(self.history(self.newest().saturating_sub(1), 1)?.first().map_or(Time(0), |(_, entry)| Time(entry.at)))
     }
 
     /// Position of the oldest entry that is kept.

@@ -3,7 +3,7 @@
 use pilotage_shared::api::v1::{CoordinatorView, DeploymentView, FleetState, FleetStatus, OutcomeWord, StatusView};
 
 use super::columns::{Align, columns};
-use super::deployment;
+use super::{deployment, recovery};
 use super::words::{Clock, plural, release, version};
 use crate::output::safe;
 
@@ -28,6 +28,7 @@ pub fn all(view: &StatusView, clock: &Clock) -> Vec<String> {
     use Align::{Left, Right};
     let mut lines = columns(&[Left, Left, Left, Right, Right, Right, Right, Left], &rows);
     lines.push(coordinator(&view.coordinator, clock));
+    lines.extend(view.coordinator.recovering.as_ref().map(|r| recovery::line(r, clock)));
     lines
 }
 
@@ -125,6 +126,7 @@ fn state(fleet: &FleetStatus) -> String {
         FleetState::Paused => "PAUSED",
         FleetState::Frozen => "FROZEN",
         FleetState::RollingBack => "ROLLING BACK",
+        FleetState::Recovering => "RECOVERING",
         FleetState::Unknown => "in a state that this program does not know",
     };
     match (fleet.state, fleet.hosts.needs_hands, fleet.hosts.to_follow) {
@@ -141,6 +143,7 @@ fn next(fleet: &FleetStatus) -> Option<String> {
         FleetState::Settled | FleetState::CatchingUp => None,
         FleetState::Unsettled => Some(format!("pilotage rollback {}", fleet.fleet)),
         FleetState::Moving | FleetState::RollingBack => Some(format!("pilotage watch {}", fleet.fleet)),
+        FleetState::Recovering => Some("pilotage recover".to_owned()),
         FleetState::Paused | FleetState::Frozen => Some(format!("pilotage resume {}", fleet.fleet)),
         FleetState::Waiting | FleetState::Unknown => Some(format!("pilotage explain {}", fleet.fleet)),
     }

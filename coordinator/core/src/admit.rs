@@ -5,6 +5,7 @@ mod fleet;
 mod host;
 mod operator;
 mod package;
+mod recovery;
 mod session;
 mod status;
 
@@ -96,6 +97,7 @@ pub fn admit(world: &World, input: &Input, now: Time) -> Result<Admitted, Reject
         Request::Resume { fleet } => operator::resume(world, fleet),
         Request::Cancel { id } => operator::cancel(world, note, id),
         Request::Rollback { id } => operator::rollback(world, note, id),
+        Request::Recover { keep_backup, go_on } => recovery::recover(world, note, *keep_backup, *go_on),
         Request::Hello { hello } => session::hello(world, &input.by, hello, now),
         Request::Status { status } => status::status(world, &input.by, status, now),
         Request::Heartbeat { heartbeat } => session::heartbeat(world, &input.by, heartbeat, now),

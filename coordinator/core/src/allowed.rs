@@ -32,6 +32,8 @@ pub enum Action {
     ReadPackage,
     /// A rule of ours.
     Own,
+    /// Go on after a restore.
+    Recover,
 }
 
 impl Action {
@@ -48,6 +50,7 @@ impl Action {
             Action::BeHost(_) => "speak for this host",
             Action::ReadPackage => "read packages",
             Action::Own => "act as the coordinator itself",
+            Action::Recover => "go on after a restore",
         }
     }
 }
@@ -94,6 +97,7 @@ pub fn action(input: &Input) -> Action {
         | Request::Resume { .. }
         | Request::Cancel { .. }
         | Request::Rollback { .. } => Action::Deploy,
+        Request::Recover { .. } => Action::Recover,
         Request::Hello { hello } => Action::BeHost(hello.host.name.clone()),
         Request::Status { .. } | Request::Heartbeat { .. } | Request::Gone { .. } => itself(),
     }

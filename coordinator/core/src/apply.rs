@@ -1,5 +1,7 @@
 //! `World::apply`: the only mutation. It decides nothing: an admitted or planned change always applies.
 
+mod recovery;
+
 use pilotage_shared::ids::{DeploymentId, Generation};
 use pilotage_shared::name::{AppName, FleetName, HostName};
 use pilotage_shared::planted::{Bug, planted};
@@ -195,6 +197,7 @@ impl World {
                 self.everybody(fleet, &mut t);
                 self.hosts_of(fleet, &mut t);
                 self.fleets.remove(fleet);
+                self.not_left(fleet, &mut t);
                 self.regroup(fleet);
             }
             Change::Froze { fleet, frozen } => {
@@ -220,6 +223,7 @@ impl World {
             Change::Turned { id, to, because, hold, at } => {
                 let package = self.deployments.get(id).map(|d| d.release.package);
                 self.hold(package, hold, &mut t);
+                self.not_left(&id.fleet, &mut t);
                 if let Some(fleet) = self.fleets.get_mut(&id.fleet) {
                     // A stopped deployment that goes back is in course again (R24).
                     (fleet.active, fleet.unsettled) = (true, None);
@@ -293,6 +297,10 @@ impl World {
                 }
                 t.records.insert(Key::Remembered(key.clone()));
             }
+            Change::Restored { backup, at } => self.restored(*backup, *at, &mut t),
+            Change::GoesOn { note, keep_backup } => self.goes_on(note, *keep_backup, &mut t),
+            Change::FleetRecovered { fleet, verdict, note } => self.fleet_recovered(fleet, verdict, note, &mut t),
+            Change::Recovered => self.recovered(&mut t),
         }
         t
     }
@@ -307,6 +315,7 @@ impl World {
     fn deployed(&mut self, deployment: &crate::world::Deployment, t: &mut Touched) {
         let id = &deployment.id;
         self.raise(deployment.base, t);
+        self.not_left(&id.fleet, t);
         self.deployments.insert(id.clone(), deployment.clone());
         t.records.insert(Key::Deployment(id.clone()));
         if let Some(number) = id.number.checked_sub(DEPLOYMENTS_KEPT) {

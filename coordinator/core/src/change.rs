@@ -14,6 +14,7 @@ use pilotage_shared::status::SlotStatus;
 use pilotage_shared::time::Time;
 use serde::{Deserialize, Serialize};
 
+use crate::world::recovery::Verdict;
 use crate::world::{Because, Deployment, Fleet, Frozen, Hold, Host, IdempotencyKey, Loan, Note, Outcome, Package, Refused, Remembered};
 
 /// One change of state.
@@ -89,6 +90,14 @@ pub enum Change {
     Remembered { key: IdempotencyKey, remembered: Remembered },
     /// An answer that need not be repeated any more.
     Forgotten { key: IdempotencyKey },
+    /// The store was made of a backup: it recovers (R34).
+    Restored { backup: Time, at: Time },
+    /// A person goes on (R34).
+    GoesOn { note: Note, keep_backup: bool },
+    /// One fleet is recovered (R34).
+    FleetRecovered { fleet: FleetName, verdict: Verdict, note: Note },
+    /// All fleets are (R34).
+    Recovered,
 }
 
 /// Names a stored record.
@@ -112,6 +121,10 @@ pub enum Key {
     Slot(AppName, HostName),
     /// An answer.
     Remembered(IdempotencyKey),
+    /// That the store was made of a backup.
+    Recovering,
+    /// A fleet that is left as it is.
+    Left(FleetName),
 }
 
 /// What a change touched: which records to store, which fleets to plan again, whose intents may differ. A touched fleet

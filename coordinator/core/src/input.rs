@@ -117,4 +117,7 @@ pub enum Request {
     Heartbeat { heartbeat: Heartbeat },
     /// The connection ended.
     Gone { session: SessionId },
+    // ---- after a restore
+    /// Go on (R34); `keep_backup`: with what the backup wants, whatever runs; `go_on`: although hosts are missing.
+    Recover { keep_backup: bool, go_on: bool },
 }

@@ -10,6 +10,7 @@ mod forward;
 mod goal;
 mod lend;
 mod loans;
+mod recovery;
 
 use std::collections::BTreeSet;
 
@@ -41,6 +42,10 @@ pub fn plan(world: &World, fleets: &BTreeSet<FleetName>, now: Time) -> Plan {
     let passed: Vec<Change> = world.due.iter().take_while(|(at, _)| *at <= now).take(ROUND).map(|(_, due)| passed(due)).collect();
     if !passed.is_empty() {
         return Plan { changes: passed, wake_at };
+    }
+    let recovered = recovery::next(world, now);
+    if !recovered.is_empty() {
+        return Plan { changes: recovered, wake_at };
     }
     if let Some((app, host)) = world.strays.iter().find(|(app, host)| loans::stray_to_withdraw(world, app, host)) {
         let generation = Generation(world.counter.0 + 1);
@@ -103,7 +108,7 @@ pub(crate) fn failed(world: &World, name: &FleetName) -> u32 {
     let view = View { world, fleet, newest, mode: Mode::of(world, fleet, newest), groups, now: Time(0) };
     match view.mode {
         Mode::Forward { to, .. } => forward::count(&view, &to, fleet.newest),
-        Mode::Back { .. } | Mode::CatchUp { .. } | Mode::Rest | Mode::Frozen => 0,
+        Mode::Back { .. } | Mode::CatchUp { .. } | Mode::Rest | Mode::Frozen | Mode::Recovering | Mode::Left => 0,
     }
 }
 

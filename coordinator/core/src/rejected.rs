@@ -210,6 +210,26 @@ pub enum Rejected {
     /// Before the start.
     #[error("the coordinator has not started yet")]
     NotStarted,
+    /// R34.
+    #[error("the coordinator recovers from a backup: nobody is moved until a person has gone on with `pilotage recover`")]
+    Recovering,
+    /// R34.
+    #[error("the coordinator does not recover from a backup: there is nothing to confirm")]
+    NotRecovering,
+    /// R34.
+    #[error("{missing} of {members} hosts have not been heard since the restore: {}; wait for them, or go on without them", first(hosts))]
+    Unheard {
+        /// How many.
+        missing: u32,
+        /// Of how many members of fleets.
+        members: u32,
+        /// The first of them by name.
+        hosts: Vec<HostName>,
+    },
+}
+
+fn first(hosts: &[HostName]) -> String {
+    hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(" ")
 }
 
 impl Rejected {
@@ -247,6 +267,9 @@ impl Rejected {
             Rejected::Stale(_) => "stale",
             Rejected::CounterJump { .. } => "counter-jump",
             Rejected::NotStarted => "not-started",
+            Rejected::Recovering => "recovering",
+            Rejected::NotRecovering => "not-recovering",
+            Rejected::Unheard { .. } => "hosts-unheard",
         }
     }
 
@@ -282,7 +305,10 @@ impl Rejected {
             | Rejected::NothingRuns(_)
             | Rejected::HostExists(_)
             | Rejected::Stale(_)
-            | Rejected::CounterJump { .. } => 409,
+            | Rejected::CounterJump { .. }
+            | Rejected::Recovering
+            | Rejected::NotRecovering
+            | Rejected::Unheard { .. } => 409,
         }
     }
 }

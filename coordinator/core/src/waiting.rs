@@ -137,6 +137,10 @@ pub enum Cause {
     NoMembers,
     /// Stragglers have until then.
     Stragglers,
+    /// The store was made of a backup; the hosts are those that were not heard since (R34).
+    Recovering,
+    /// Its members stay where a recovery has found them (R34).
+    LeftAsIs,
 }
 
 impl Cause {
@@ -166,6 +170,8 @@ impl Cause {
             Cause::Held => "held",
             Cause::NoMembers => "no-members",
             Cause::Stragglers => "stragglers",
+            Cause::Recovering => "recovering",
+            Cause::LeftAsIs => "left-as-is",
         }
     }
 
@@ -194,7 +200,9 @@ impl Cause {
             | Cause::Paused
             | Cause::Frozen
             | Cause::Held
-            | Cause::NoMembers => false,
+            | Cause::NoMembers
+            | Cause::Recovering
+            | Cause::LeftAsIs => false,
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod facts;
 pub mod index;
 pub mod load;
+pub mod recovery;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use pilotage_shared::time::{Millis, Time};
 use serde::{Deserialize, Serialize};
 
 use facts::Groups;
+use recovery::{Left, Recovering};
 
 /// Who did something, when and why; every record that a person or program causes carries one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -366,6 +368,10 @@ pub struct World {
     pub blocked: Blocked,
     /// Answers to repeat.
     pub remembered: BTreeMap<IdempotencyKey, Remembered>,
+    /// Made of a backup, and no person has gone on yet (R34).
+    pub recovering: Option<Recovering>,
+    /// Fleets whose members stay where they are since then (R34).
+    pub left: BTreeMap<FleetName, Left>,
 
     // ---- memory of this life ----
     /// Times set by the operator.
@@ -417,6 +423,8 @@ impl World {
             slots: BTreeMap::new(),
             blocked: Blocked::default(),
             remembered: BTreeMap::new(),
+            recovering: None,
+            left: BTreeMap::new(),
             settings,
             epoch: None,
             counter_at_start: Generation(0),

@@ -3,6 +3,7 @@
 mod deployment;
 mod fleet;
 mod host;
+mod recovery;
 mod waiting;
 
 use pilotage_coordinator_core::world::{Note, Package, World};
@@ -14,6 +15,7 @@ use pilotage_shared::time::Time;
 pub use deployment::{deployment, state};
 pub use fleet::{coordinator, fleet_view, status};
 pub use host::host;
+pub use recovery::recovery;
 pub use waiting::waiting;
 
 use crate::store::Entry;

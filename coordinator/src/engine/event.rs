@@ -3,7 +3,9 @@
 
 use pilotage_coordinator_core::change::Change;
 use pilotage_coordinator_core::input::Via;
+use pilotage_coordinator_core::world::recovery::Verdict;
 use pilotage_coordinator_core::world::{Because, HostState, Outcome, World};
+use pilotage_shared::api::v1::When;
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{AppName, FleetName, HostName};
 use pilotage_shared::principal::Principal;
@@ -189,6 +191,23 @@ fn words(world: &World, change: &Change) -> Option<(&'static str, Scope, String)
         Change::BlockedSet { blocked } => {
             ("package.blocked", Scope::default(), format!("{} packages are blocked (list {})", blocked.packages.len(), blocked.version))
         }
+        Change::Restored { backup, .. } => {
+            let text = format!("the store was made of a backup of {}: nobody is moved until a person goes on", When(*backup));
+            ("recovery.began", Scope::default(), text)
+        }
+        Change::GoesOn { note, keep_backup } => {
+            let how = if *keep_backup { "with what the backup wants" } else { "with what runs" };
+            ("recovery.confirmed", Scope::default(), format!("{} goes on {how}", note.by))
+        }
+        Change::FleetRecovered { fleet: name, verdict, .. } => {
+            let text = match verdict {
+                Verdict::Keep => format!("fleet {name} goes on as the backup says"),
+                Verdict::Adopt(to) => format!("fleet {name} is settled on {}, which all its hosts run", release(to)),
+                Verdict::Leave(why) => format!("fleet {name} is left as it is until a person deploys: {why}"),
+            };
+            ("fleet.recovered", fleet(world, name), text)
+        }
+        Change::Recovered => ("recovery.over", Scope::default(), "the recovery is over".into()),
     })
 }
 

@@ -49,7 +49,9 @@ pub fn is_progress(cause: &Cause) -> bool {
         | Cause::Frozen
         | Cause::Held
         | Cause::NoMembers
-        | Cause::Stragglers => false,
+        | Cause::Stragglers
+        | Cause::Recovering
+        | Cause::LeftAsIs => false,
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
-use super::{DEPLOYMENTS, FLEETS, HOSTS, META, PACKAGES, REMEMBERED, SLOTS};
+use super::{DEPLOYMENTS, FLEETS, HOSTS, LEFT, META, PACKAGES, REMEMBERED, SLOTS};
 
 /// The version that this program writes.
 pub(super) const VERSION: u8 = 1;
@@ -25,6 +25,7 @@ const PAYLOAD_MAX: u64 = 64 << 10;
 const COUNTER: &[u8] = b"counter";
 const EPOCHS: &[u8] = b"epochs";
 const BLOCKED: &[u8] = b"blocked";
+const RECOVERING: &[u8] = b"recovering";
 
 /// Why bytes are not a record, or a record no bytes.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,16 @@ pub enum CodecError {
         /// What is wrong.
         what: &'static str,
     },
+}
+
+impl CodecError {
+    /// A newer program would understand it.
+    pub fn is_newer(&self) -> bool {
+        match self {
+            CodecError::Newer { .. } | CodecError::Table(_) => true,
+            CodecError::Payload { .. } | CodecError::Broken { .. } => false,
+        }
+    }
 }
 
 fn options() -> impl Options {
@@ -109,6 +120,8 @@ fn place(key: &Key) -> (u8, Vec<u8>) {
         Key::Counter => (META, COUNTER.to_vec()),
         Key::Epochs => (META, EPOCHS.to_vec()),
         Key::Blocked => (META, BLOCKED.to_vec()),
+        Key::Recovering => (META, RECOVERING.to_vec()),
+        Key::Left(fleet) => (LEFT, fleet.as_str().into()),
         Key::Host(name) => (HOSTS, name.as_str().into()),
         Key::Fleet(name) => (FLEETS, name.as_str().into()),
         Key::Package(digest) => (PACKAGES, digest.0.to_vec()),
@@ -133,6 +146,8 @@ pub(super) fn write(key: &Key, fact: Option<&Fact>) -> Result<Write, CodecError>
         Fact::Deployment(v) => encode(table, v),
         Fact::Slot(app, host, slot) => encode(table, &(app, host, slot)),
         Fact::Remembered(key, remembered) => encode(table, &(key, remembered)),
+        Fact::Recovering(v) => encode(table, v),
+        Fact::Left(fleet, left) => encode(table, &(fleet, left)),
     }?;
     Ok(Write::Put { table, key, version, value })
 }
@@ -143,6 +158,8 @@ pub(super) fn read(record: &Record) -> Result<Fact, CodecError> {
         (META, COUNTER) => decode(record).map(Fact::Counter),
         (META, EPOCHS) => decode(record).map(Fact::Epochs),
         (META, BLOCKED) => decode(record).map(Fact::Blocked),
+        (META, RECOVERING) => decode(record).map(Fact::Recovering),
+        (LEFT, _) => decode(record).map(|(fleet, left)| Fact::Left(fleet, left)),
         (HOSTS, _) => decode(record).map(Fact::Host),
         (FLEETS, _) => decode(record).map(Fact::Fleet),
         (PACKAGES, _) => decode(record).map(Fact::Package),

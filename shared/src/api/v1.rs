@@ -10,6 +10,7 @@ mod fleet;
 mod host;
 mod package;
 mod problem;
+mod recovery;
 mod run;
 #[cfg(feature = "openapi")]
 mod schema;
@@ -23,6 +24,7 @@ pub use fleet::{Expect, Failure, FailureThen, FleetApplied, FleetBody, FleetBody
 pub use host::{AddHost, HostAdded, HostStateWord, HostView, LoanView, PatchHost, RefusalView, RunNow, SlotView, StandingWord};
 pub use package::{CreatePackage, HeldView, ManifestKnown, PackageView};
 pub use problem::Problem;
+pub use recovery::{FleetRecovery, InCourseView, RecoveringView, Recover, RecoveryThen, RecoveryView, RunsView};
 pub use run::{RunEventView, RunOutcomeWord, RunView};
 pub use status::{BackupView, CoordinatorView, FleetState, FleetStatus, HostCounts, ScopeCounts, StatusView};
 pub use time::{Span, When, WhenError};

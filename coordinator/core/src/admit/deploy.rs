@@ -7,13 +7,14 @@ use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 
 use super::fleet::{can_keep_floors, find};
-use super::{Admitted, Answer};
+use super::{Admitted, Answer, recovery};
 use crate::change::Change;
 use crate::input::What;
 use crate::rejected::Rejected;
 use crate::world::{Course, Deployment, Fleet, Note, Outcome, World};
 
 pub fn deploy(world: &World, note: Note, name: &FleetName, what: &What) -> Result<Admitted, Rejected> {
+    recovery::over(world)?;
     let fleet = find(world, name)?;
     let release = match what {
         What::Version(version) => {

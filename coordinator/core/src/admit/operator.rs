@@ -5,7 +5,7 @@ use pilotage_shared::name::{FleetName, Why};
 use pilotage_shared::planted::{Bug, planted};
 
 use super::fleet::find;
-use super::{Admitted, Answer};
+use super::{Admitted, Answer, recovery};
 use crate::change::Change;
 use crate::rejected::Rejected;
 use crate::world::{Because, Course, Deployment, Hold, Note, Outcome, Slot, World};
@@ -20,6 +20,7 @@ pub fn pause(world: &World, note: Note, id: &DeploymentId) -> Result<Admitted, R
 
 /// Also lifts a freeze (R18). Failures known now are forgiven when the policy had paused because of them.
 pub fn resume(world: &World, name: &FleetName) -> Result<Admitted, Rejected> {
+    recovery::over(world)?;
     let fleet = find(world, name)?;
     let mut changes = Vec::new();
     if fleet.frozen.is_some() {
@@ -60,6 +61,7 @@ pub fn unused_dropped<'a>(world: &'a World, id: &'a DeploymentId) -> impl Iterat
 
 /// Back to the settled release; also works on a stopped deployment (R24). The package is held in the same unit (R23).
 pub fn rollback(world: &World, note: Note, id: &DeploymentId) -> Result<Admitted, Rejected> {
+    recovery::over(world)?;
     let fleet = find(world, &id.fleet)?;
     let deployment = world.deployments.get(id).ok_or_else(|| Rejected::UnknownDeployment(id.clone()))?;
     let newest = fleet.newest == id.number;

@@ -56,7 +56,7 @@ impl Budget {
         }
         budget.limit = match view.mode {
             Mode::Back { .. } => None,
-            Mode::Forward { .. } | Mode::CatchUp { .. } | Mode::Rest | Mode::Frozen => {
+            Mode::Forward { .. } | Mode::CatchUp { .. } | Mode::Rest | Mode::Frozen | Mode::Recovering | Mode::Left => {
                 spec.parallel.map(|p| p.round_down(budget.fleet.members).max(1))
             }
         };

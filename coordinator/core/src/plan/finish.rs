@@ -29,6 +29,8 @@ enum Place {
 pub fn finish(view: &View, decision: &mut Decision) {
     match view.mode {
         Mode::Frozen => return decision.wait(Cause::Frozen),
+        Mode::Recovering => return decision.waiting.push(recovering(view)),
+        Mode::Left => return decision.wait(Cause::LeftAsIs),
         Mode::Rest => return,
         Mode::Forward { .. } | Mode::Back { .. } | Mode::CatchUp { .. } => {}
     }
@@ -83,7 +85,7 @@ pub fn finish(view: &View, decision: &mut Decision) {
         let outcome = match view.mode {
             Mode::Back { .. } if hands => Outcome::NeedsHands,
             Mode::Back { .. } => Outcome::RolledBack,
-            Mode::Forward { .. } | Mode::CatchUp { .. } | Mode::Rest | Mode::Frozen => Outcome::Succeeded,
+            Mode::Forward { .. } | Mode::CatchUp { .. } | Mode::Rest | Mode::Frozen | Mode::Recovering | Mode::Left => Outcome::Succeeded,
         };
         decision.changes.push(Change::Ended { id, outcome, because: None, left_behind, hold: None, at: view.now });
         return;
@@ -114,6 +116,12 @@ pub fn finish(view: &View, decision: &mut Decision) {
 fn joined_since(view: &View, host: &HostName) -> bool {
     let joined = view.world.hosts.get(host).map(|h| h.added.at);
     view.newest.is_some_and(|d| joined.is_some_and(|at| at > d.started.at))
+}
+
+/// R34: which members were not heard in this life.
+fn recovering(view: &View) -> Waiting {
+    let unheard = |f: &Facts| f.standing == Counted::Unheard;
+    Waiting { cause: Cause::Recovering, count: view.count(unheard), hosts: forward::named(view, unheard), lifts_at: None, missing: Vec::new() }
 }
 
 /// A release that no member runs is not settled by exceptions alone.

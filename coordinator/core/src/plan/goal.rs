@@ -32,6 +32,10 @@ pub enum Mode {
     Rest,
     /// R18: no lending, no catch-up, no turn.
     Frozen,
+    /// R34: the same, for the whole world.
+    Recovering,
+    /// R34: nobody is moved until a person deploys.
+    Left,
 }
 
 /// What one member is to run in the end.
@@ -46,6 +50,9 @@ pub enum Goal {
 impl Mode {
     /// The fleet's mode, from its records.
     pub fn of(world: &World, fleet: &Fleet, newest: Option<&Deployment>) -> Mode {
+        if world.recovering.is_some() {
+            return Mode::Recovering;
+        }
         if fleet.frozen.is_some() {
             return Mode::Frozen;
         }
@@ -53,6 +60,7 @@ impl Mode {
         match (course, fleet.settled) {
             (Some((Course::Forward, d)), _) => Mode::Forward { to: d.release, paused: d.paused.is_some() },
             (Some((Course::Back { to, .. }, _)), _) => Mode::Back { to: *to },
+            (Some((Course::Ended { .. }, _)) | None, _) if world.left.contains_key(&fleet.spec.name) => Mode::Left,
             (Some((Course::Ended { .. }, _)) | None, Some(to)) if !world.barred(&to.package) || planted(Bug::HeldIsCaughtUp) => Mode::CatchUp { to, spare: fleet.unsettled },
             (Some((Course::Ended { .. }, _)) | None, _) => Mode::Rest,
         }
@@ -62,7 +70,7 @@ impl Mode {
     pub fn to(&self) -> Option<Release> {
         match self {
             Mode::Forward { to, .. } | Mode::Back { to } | Mode::CatchUp { to, .. } => Some(*to),
-            Mode::Rest | Mode::Frozen => None,
+            Mode::Rest | Mode::Frozen | Mode::Recovering | Mode::Left => None,
         }
     }
 
@@ -71,7 +79,7 @@ impl Mode {
         match self {
             Mode::Forward { paused, .. } => !paused,
             Mode::Back { .. } | Mode::CatchUp { .. } => true,
-            Mode::Rest | Mode::Frozen => false,
+            Mode::Rest | Mode::Frozen | Mode::Recovering | Mode::Left => false,
         }
     }
 
@@ -87,7 +95,7 @@ impl Mode {
                 Mode::Back { .. } => world.blocked.packages.contains(&to.package),
                 Mode::Forward { .. } if planted(Bug::HeldIsDeployed) => false,
                 Mode::Forward { .. } => world.barred(&to.package),
-                Mode::Rest | Mode::Frozen => true,
+                Mode::Rest | Mode::Frozen | Mode::Recovering | Mode::Left => true,
             };
         if stay { Goal::Stay } else { Goal::Run(to) }
     }

@@ -2,10 +2,11 @@
 
 use pilotage_shared::ids::{Epoch, Generation};
 use pilotage_shared::intent::Blocked;
-use pilotage_shared::name::{AppName, HostName};
+use pilotage_shared::name::{AppName, FleetName, HostName};
 use pilotage_shared::planted::{Bug, planted};
 use serde::{Deserialize, Serialize};
 
+use super::recovery::{Left, Recovering};
 use super::{Deployment, Due, Fleet, Host, IdempotencyKey, Package, Remembered, Settings, Slot, World};
 use crate::change::Key;
 
@@ -31,6 +32,10 @@ pub enum Record {
     Slot(AppName, HostName, Slot),
     /// An answer to repeat.
     Remembered(IdempotencyKey, Remembered),
+    /// The store was made of a backup (R34).
+    Recovering(Recovering),
+    /// A fleet whose members stay where they are (R34).
+    Left(FleetName, Left),
 }
 
 impl World {
@@ -48,6 +53,8 @@ impl World {
                 self.slot(app, host).cloned().map(|slot| Record::Slot(app.clone(), host.clone(), slot))
             }
             Key::Remembered(key) => self.remembered.get(key).cloned().map(|r| Record::Remembered(key.clone(), r)),
+            Key::Recovering => self.recovering.clone().map(Record::Recovering),
+            Key::Left(fleet) => self.left.get(fleet).cloned().map(|left| Record::Left(fleet.clone(), left)),
         }
     }
 
@@ -60,6 +67,8 @@ impl World {
         keys.extend(self.deployments.keys().cloned().map(Key::Deployment));
         keys.extend(self.slots.keys().map(|(a, h)| Key::Slot(a.clone(), h.clone())));
         keys.extend(self.remembered.keys().cloned().map(Key::Remembered));
+        keys.extend(self.recovering.iter().map(|_| Key::Recovering));
+        keys.extend(self.left.keys().cloned().map(Key::Left));
         keys
     }
 
@@ -96,6 +105,10 @@ impl World {
                 Record::Remembered(key, remembered) => {
                     world.remembered_at.insert((remembered.at, key.clone()));
                     world.remembered.insert(key, remembered);
+                }
+                Record::Recovering(recovering) => world.recovering = Some(recovering),
+                Record::Left(fleet, left) => {
+                    world.left.insert(fleet, left);
                 }
             }
         }

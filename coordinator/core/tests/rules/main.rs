@@ -3,5 +3,6 @@
 
 mod capacity;
 mod deployments;
+mod recovery;
 mod sessions;
 mod world;

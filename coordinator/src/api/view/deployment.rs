@@ -1,6 +1,6 @@
 //! Deployments as people see them.
 
-use pilotage_coordinator_core::explain;
+use pilotage_coordinator_core::{Cause, explain};
 use pilotage_coordinator_core::world::{Because, Course, Deployment, Fleet, Outcome, World};
 use pilotage_shared::api::v1::{DeploymentState, DeploymentView, OutcomeWord, WaveView, When};
 use pilotage_shared::name::{AppName, HostName};
@@ -66,6 +66,7 @@ pub fn state(newest: Option<&Fleet>, d: &Deployment, waits: &[pilotage_coordinat
     let frozen = newest.is_some_and(|f| f.frozen.is_some());
     match &d.course {
         Course::Ended { .. } => DeploymentState::Ended,
+        _ if waits.iter().any(|w| w.cause == Cause::Recovering) => DeploymentState::Waiting,
         _ if frozen => DeploymentState::Frozen,
         Course::Back { .. } => DeploymentState::RollingBack,
         Course::Forward if d.paused.is_some() => DeploymentState::Paused,

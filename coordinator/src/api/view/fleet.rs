@@ -1,7 +1,7 @@
 //! Fleets and the verdict over all of them.
 
 use pilotage_coordinator_core::plan::explain_fleet;
-use pilotage_coordinator_core::world::{Course, Fleet, HostState};
+use pilotage_coordinator_core::world::{Course, Fleet, HostState, World};
 use pilotage_shared::api::v1::{
     CoordinatorView, DeploymentState, FleetBody, FleetState, FleetStatus, FleetView, HostCounts, ScopeCounts, When,
 };
@@ -26,6 +26,7 @@ pub fn coordinator(view: &View<'_>) -> CoordinatorView {
         version: env!("CARGO_PKG_VERSION").into(),
         started_at: When(view.started_at),
         heartbeat_ms: view.world.settings.heartbeat.0,
+        recovering: super::recovery::recovering(view.world),
         ..CoordinatorView::default()
     };
     for host in view.world.hosts.values().filter(|h| h.state != HostState::Retired) {
@@ -51,9 +52,10 @@ pub fn status(view: &View<'_>, fleet: &Fleet) -> FleetStatus {
         Course::Forward | Course::Ended { .. } => d.release,
     });
     let idle_waits = if fleet.active { Vec::new() } else { explain_fleet(world, name, view.now) };
-    let state = fleet_state(fleet, newest_view.as_ref().map(|d| d.state), counts.behind);
+    let state = fleet_state(world, fleet, newest_view.as_ref().map(|d| d.state), counts.behind);
     let since = match state {
         FleetState::Waiting => newest_view.as_ref().and_then(|d| d.waiting_since),
+        FleetState::Recovering => world.recovering.as_ref().map(|r| When(r.at)),
         FleetState::Frozen => fleet.frozen.as_ref().map(|f| When(f.at)),
         FleetState::Settled | FleetState::Unsettled | FleetState::CatchingUp => newest_view.as_ref().and_then(|d| d.ended_at),
         FleetState::Paused => newest.and_then(|d| d.paused.as_ref()).map(|n| When(n.at)),
@@ -99,8 +101,9 @@ pub fn status(view: &View<'_>, fleet: &Fleet) -> FleetStatus {
     }
 }
 
-fn fleet_state(fleet: &Fleet, newest: Option<DeploymentState>, behind: u32) -> FleetState {
+fn fleet_state(world: &World, fleet: &Fleet, newest: Option<DeploymentState>, behind: u32) -> FleetState {
     match newest {
+        _ if world.recovering.is_some() => FleetState::Recovering,
         _ if fleet.frozen.is_some() => FleetState::Frozen,
         Some(DeploymentState::Moving) => FleetState::Moving,
         Some(DeploymentState::Waiting) => FleetState::Waiting,
@@ -108,6 +111,7 @@ fn fleet_state(fleet: &Fleet, newest: Option<DeploymentState>, behind: u32) -> F
         Some(DeploymentState::Frozen) => FleetState::Frozen,
         Some(DeploymentState::RollingBack) => FleetState::RollingBack,
         Some(DeploymentState::Ended | DeploymentState::Unknown) | None => match (fleet.unsettled, fleet.settled) {
+            _ if world.left.contains_key(&fleet.spec.name) => FleetState::Unsettled,
             (Some(_), _) => FleetState::Unsettled,
             (None, None) => FleetState::Empty,
             (None, Some(_)) if behind > 0 => FleetState::CatchingUp,

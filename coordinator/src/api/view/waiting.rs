@@ -14,7 +14,7 @@ pub fn waiting(world: &World, fleet: &Fleet, waiting: &[Waiting]) -> Vec<Waiting
 
 fn one(world: &World, fleet: &Fleet, waiting: &Waiting) -> WaitingView {
     let name = &fleet.spec.name;
-    let words = words(&waiting.cause, name.as_str());
+    let words = words(world, fleet, waiting);
     let hosts: Vec<WaitingHost> = waiting
         .hosts
         .iter()
@@ -37,9 +37,12 @@ fn one(world: &World, fleet: &Fleet, waiting: &Waiting) -> WaitingView {
         Cause::Frozen => fleet.frozen.as_ref().map(|f| When(f.at)),
         Cause::Paused => world.newest(fleet).and_then(|d| d.paused.as_ref()).map(|n| When(n.at)),
         Cause::Held => held_since(world, fleet),
+        Cause::Recovering => world.recovering.as_ref().map(|r| When(r.at)),
+        Cause::LeftAsIs => world.left.get(name).map(|l| When(l.note.at)),
         _ => hosts.iter().filter_map(|h| h.since).min(),
     };
     let count = match waiting.count {
+        _ if waiting.cause == Cause::Recovering => String::new(),
         0 => String::new(),
         1 => format!("{host} "),
         n => format!("{n} hosts "),
@@ -99,7 +102,8 @@ struct Words {
     lift: Option<&'static str>,
 }
 
-fn words(cause: &Cause, fleet: &str) -> Words {
+fn words(world: &World, of: &Fleet, waiting: &Waiting) -> Words {
+    let (cause, fleet) = (&waiting.cause, of.spec.name.as_str());
     let words = |kind, text: &str, lifts_when, who, lift| Words { kind, text: text.into(), lifts_when, who, lift };
     const NOBODY: &[&str] = &[];
     const OPERATOR: &[&str] = &["operator"];
@@ -146,7 +150,28 @@ fn words(cause: &Cause, fleet: &str) -> Words {
         Cause::Held => words(WaitingKind::Held, "the package is held or blocked", "a person releases it, or deploys another", OPERATOR, Some("pilotage package release … --reason …")),
         Cause::NoMembers => words(WaitingKind::NoMembers, "the fleet has no hosts", "a host joins", OPERATOR, Some("pilotage fleet show FLEET")),
         Cause::Stragglers => words(WaitingKind::Stragglers, "may follow later", "they are done, or their time is over", NOBODY, None),
+        Cause::Recovering => Words {
+            kind: WaitingKind::Recovering,
+            text: recovering(world, of, waiting.count),
+            lifts_when: "a person goes on: first look with `pilotage recover`",
+            who: OPERATOR,
+            lift: Some(if waiting.count == 0 { "pilotage recover --confirm --reason …" } else { "pilotage recover --go-on --reason …" }),
+        },
+        Cause::LeftAsIs => Words {
+            kind: WaitingKind::LeftAsIs,
+            text: world.left.get(&of.spec.name).map_or_else(String::new, |l| format!("left as it was found after the restore: {}", l.why)),
+            lifts_when: "a person deploys",
+            who: OPERATOR,
+            lift: Some("pilotage deploy FLEET VERSION --reason …"),
+        },
     }
+}
+
+fn recovering(world: &World, fleet: &Fleet, unheard: u32) -> String {
+    let backup = world.recovering.as_ref().map_or_else(String::new, |r| format!(" of {}", When(r.backup)));
+    let members = world.members(&fleet.spec.name);
+    let heard = if unheard == 0 { format!("all {members} hosts heard") } else { format!("{unheard} of {members} hosts not heard") };
+    format!("recovering: restored from a backup{backup}; {heard}")
 }
 
 /// A host's own reason.
@@ -175,6 +200,8 @@ fn why(world: &World, fleet: &Fleet, cause: &Cause, host: &HostName) -> String {
         | Cause::Frozen
         | Cause::Held
         | Cause::NoMembers
-        | Cause::Stragglers => String::new(),
+        | Cause::Stragglers
+        | Cause::Recovering
+        | Cause::LeftAsIs => String::new(),
     }
 }

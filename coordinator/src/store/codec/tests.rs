@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use pilotage_coordinator_core::Answer;
+use pilotage_coordinator_core::world::recovery::{Left, Recovering, Stage};
 use pilotage_coordinator_core::world::{
     Because, Course, Deployment, Fleet, Frozen, Hold, Host, HostState, IdempotencyKey, Loan, Note, Outcome, Package, Refused, Remembered, Slot,
 };
@@ -132,9 +133,15 @@ fn a_slot() -> Slot {
     Slot { status: Some(status), loan: Some(loan), refused: Some(Refused { release: release(), deployment: id(), was_down: true }), since: Time(7) }
 }
 
+fn a_recovery() -> Recovering {
+    let stage = Stage::GoingOn { note: note(), keep_backup: true, behind: Some(FleetName::new("web-prod").unwrap()) };
+    Recovering { backup: Time(9), at: Time(10), stage }
+}
+
 fn facts() -> Vec<(&'static str, Key, Fact)> {
     let (app, name) = (AppName::new("web").unwrap(), host("h1"));
     let key = IdempotencyKey { by: Principal::Token { name: Why::lossy("operator") }, key: Why::lossy("k-1") };
+    let fleet = FleetName::new("web-prod").unwrap();
     let remembered = Remembered { request: [6; 32], answer: Answer::Deployment(id()), at: Time(8) };
     vec![
         ("counter", Key::Counter, Fact::Counter(Generation(41))),
@@ -146,6 +153,8 @@ fn facts() -> Vec<(&'static str, Key, Fact)> {
         ("deployment", Key::Deployment(id()), Fact::Deployment(a_deployment(1))),
         ("slot", Key::Slot(app.clone(), name.clone()), Fact::Slot(app, name, a_slot())),
         ("remembered", Key::Remembered(key.clone()), Fact::Remembered(key, remembered)),
+        ("recovering", Key::Recovering, Fact::Recovering(a_recovery())),
+        ("left", Key::Left(fleet.clone()), Fact::Left(fleet, Left { note: note(), why: Why::lossy("h1: web@1, h2: web@2") })),
     ]
 }
 

@@ -14,8 +14,14 @@ use super::watch::Watch;
 use super::{OpenOptions, RecordStore, StoreError, Unit, Write};
 use crate::durable::{self, Replacement, failed};
 
-/// First bytes of an export.
+/// First bytes of an export: what it is, a space, its format, a newline.
 const MAGIC: &[u8] = b"pilotage-records 1\n";
+/// What every format begins with.
+const ANY: &[u8] = b"pilotage-records ";
+/// The format that this program writes and knows.
+const EXPORT: u32 = 1;
+/// Digits of a format's number, with the end of its line.
+const FORMAT_DIGITS: usize = 10;
 /// Records in one unit while importing.
 const UNIT: usize = 100;
 /// Units that share a sync while importing; more would cost memory.
@@ -40,6 +46,16 @@ pub enum ExportError {
         path: PathBuf,
         /// What is wrong.
         what: &'static str,
+    },
+    /// Written by a newer program. No database was made.
+    #[error("failed to read {path}: it is an export of format {found}, this program knows up to {known}")]
+    Newer {
+        /// Which.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format that this program knows.
+        known: u32,
     },
     /// There is something already.
     #[error("{0} is not empty; an export is taken into a new folder only")]
@@ -104,9 +120,7 @@ struct Import<'a> {
 impl Import<'_> {
     /// Reads all and writes it.
     fn fill(&mut self, engine: &Engine) -> Result<(), ExportError> {
-        if self.take::<{ MAGIC.len() }>()? != *MAGIC {
-            return Err(self.damaged("it does not begin as one"));
-        }
+        self.begins()?;
         let mut units: Vec<Unit> = Vec::new();
         let mut unit = Unit::new();
         while let Some(write) = self.record()? {
@@ -124,6 +138,22 @@ impl Import<'_> {
         units.push(unit);
         engine.write(&units)?;
         Ok(engine.sync()?)
+    }
+
+    /// The first line: ours, or a newer program's.
+    fn begins(&mut self) -> Result<(), ExportError> {
+        let mut line = self.take::<{ MAGIC.len() }>()?.to_vec();
+        if line == MAGIC {
+            return Ok(());
+        }
+        while line.starts_with(ANY) && !line.ends_with(b"\n") && line.len() < ANY.len() + FORMAT_DIGITS {
+            line.extend(self.take::<1>()?);
+        }
+        let format = line.strip_prefix(ANY).and_then(|l| l.strip_suffix(b"\n")).and_then(|l| std::str::from_utf8(l).ok()?.parse().ok());
+        match format {
+            Some(found) if found > EXPORT => Err(ExportError::Newer { path: self.path.to_owned(), found, known: EXPORT }),
+            Some(_) | None => Err(self.damaged("it does not begin as one")),
+        }
     }
 
     /// The next record; at the end, none, once the number and the checksum have proved right.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeploymentView, ReleaseView, WaitingView, When};
+use super::{DeploymentView, RecoveringView, ReleaseView, WaitingView, When};
 use crate::name::{AppName, FleetName};
 
 /// Everything at one moment.
@@ -42,6 +42,9 @@ pub struct CoordinatorView {
     /// When the newest backup was made.
     #[serde(default)]
     pub backup_at: Option<When>,
+    /// It was restored from a backup, and no person has gone on yet.
+    #[serde(default)]
+    pub recovering: Option<RecoveringView>,
 }
 
 /// A backup that was made.
@@ -81,6 +84,8 @@ pub enum FleetState {
     Frozen,
     /// Its deployment goes back.
     RollingBack,
+    /// The coordinator was restored from a backup, and no person has gone on yet.
+    Recovering,
     /// A word of a newer version.
     #[serde(other)]
     Unknown,

@@ -59,6 +59,10 @@ pub enum WaitingKind {
     NoMembers,
     /// Stragglers have until then.
     Stragglers,
+    /// The coordinator was restored from a backup, and no person has gone on yet.
+    Recovering,
+    /// Left where a recovery has found them, until a person deploys.
+    LeftAsIs,
     /// A word of a newer version.
     #[serde(other)]
     Unknown,

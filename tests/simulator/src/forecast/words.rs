@@ -70,5 +70,7 @@ fn words(cause: &Cause) -> (String, Option<&'static str>) {
         Cause::Held => say("the package is held or blocked", Some("pilotage package release … --reason …")),
         Cause::NoMembers => say("the fleet has no hosts", Some("pilotage fleet show FLEET")),
         Cause::Stragglers => say("may follow later", None),
+        Cause::Recovering => say("the coordinator recovers from a backup", Some("pilotage recover")),
+        Cause::LeftAsIs => say("left as it was found after a restore", Some("pilotage deploy FLEET VERSION --reason …")),
     }
 }

@@ -180,5 +180,9 @@ pub fn kind(change: &Change) -> &'static str {
         Change::BlockedSet { .. } => "blocked set",
         Change::Remembered { .. } => "remembered",
         Change::Forgotten { .. } => "forgotten",
+        Change::Restored { .. } => "restored",
+        Change::GoesOn { .. } => "goes on",
+        Change::FleetRecovered { .. } => "fleet recovered",
+        Change::Recovered => "recovered",
     }
 }

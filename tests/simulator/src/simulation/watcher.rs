@@ -96,5 +96,6 @@ pub(super) fn request(request: &Request) -> &'static str {
         Request::Status { .. } => "status",
         Request::Heartbeat { .. } => "heartbeat",
         Request::Gone { .. } => "gone",
+        Request::Recover { .. } => "recover",
     }
 }
