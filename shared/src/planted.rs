@@ -86,6 +86,8 @@ pub enum Bug {
     GenerationReused,
     /// R18: a host that is ahead of the store freezes nothing.
     NoFreeze,
+    /// R18: what a host had seen is compared with the counter of the last start only.
+    SecondStartForgets,
     /// R33: a host goes back to a coordinator that it has left.
     BackToOldEpoch,
     /// R28: two machines may use one identity.
@@ -160,7 +162,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 74] = [
+    pub const ALL: [Bug; 75] = [
         Bug::AnswerBeforeCommit,
         Bug::SessionReused,
         Bug::IntentAnySession,
@@ -200,6 +202,7 @@ impl Bug {
         Bug::GenerationNotRaised,
         Bug::GenerationReused,
         Bug::NoFreeze,
+        Bug::SecondStartForgets,
         Bug::BackToOldEpoch,
         Bug::CloneUnchecked,
         Bug::IgnoreRefused,

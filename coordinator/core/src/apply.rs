@@ -23,20 +23,21 @@ impl World {
         match change {
             Change::Started { epoch, at } => {
                 self.epoch = Some(*epoch);
-                self.counter_at_start = self.counter;
                 self.sessions = 0;
                 self.startup_over = false;
                 self.live.clear();
                 self.epochs.push(*epoch);
                 let surplus = self.epochs.len().saturating_sub(EPOCHS_KEPT);
                 self.epochs.drain(..surplus);
+                self.starts.insert(*epoch, self.counter);
+                self.starts.retain(|epoch, _| self.epochs.contains(epoch));
                 self.due.clear();
                 let over = *at + self.settings.silence();
                 self.startup_at = Some(over);
                 self.due.insert((over, Due::Startup));
                 let stragglers = self.deployments.values().filter_map(|d| Some((d.stragglers_at?, Due::Stragglers(d.id.clone()))));
                 self.due.extend(stragglers);
-                t.records.insert(Key::Epochs);
+                t.records.extend([Key::Epochs, Key::Starts]);
                 t.fleets.extend(self.fleets.keys().cloned());
             }
             Change::StartupOver => {

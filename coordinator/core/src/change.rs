@@ -107,6 +107,8 @@ pub enum Key {
     Counter,
     /// Own epochs.
     Epochs,
+    /// The counter at the start of each.
+    Starts,
     /// The blocked list.
     Blocked,
     /// A host.

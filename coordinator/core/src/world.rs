@@ -354,6 +354,8 @@ pub struct World {
     pub counter: Generation,
     /// The coordinator's own epochs, oldest first, at most 64 (R28).
     pub epochs: Vec<Epoch>,
+    /// The counter at the start of each of them: nobody can have seen more before its first status in it (R18).
+    pub starts: BTreeMap<Epoch, Generation>,
     /// By name.
     pub hosts: BTreeMap<HostName, Host>,
     /// By name.
@@ -378,8 +380,6 @@ pub struct World {
     pub settings: Settings,
     /// This life's epoch; none before the start was admitted.
     pub epoch: Option<Epoch>,
-    /// The counter as it was when this life began: nobody can have seen more before its first status in it (R18).
-    pub counter_at_start: Generation,
     /// The newest blocked list that a host has told of; above ours after a restore (R29).
     pub blocked_seen: u64,
     /// Sessions handed out in this epoch.
@@ -416,6 +416,7 @@ impl World {
         Self {
             counter: Generation(0),
             epochs: Vec::new(),
+            starts: BTreeMap::new(),
             hosts: BTreeMap::new(),
             fleets: BTreeMap::new(),
             packages: BTreeMap::new(),
@@ -427,7 +428,6 @@ impl World {
             left: BTreeMap::new(),
             settings,
             epoch: None,
-            counter_at_start: Generation(0),
             blocked_seen: 0,
             sessions: 0,
             startup_over: false,

@@ -24,6 +24,7 @@ const PAYLOAD_MAX: u64 = 64 << 10;
 
 const COUNTER: &[u8] = b"counter";
 const EPOCHS: &[u8] = b"epochs";
+const STARTS: &[u8] = b"starts";
 const BLOCKED: &[u8] = b"blocked";
 const RECOVERING: &[u8] = b"recovering";
 
@@ -119,6 +120,7 @@ fn place(key: &Key) -> (u8, Vec<u8>) {
     match key {
         Key::Counter => (META, COUNTER.to_vec()),
         Key::Epochs => (META, EPOCHS.to_vec()),
+        Key::Starts => (META, STARTS.to_vec()),
         Key::Blocked => (META, BLOCKED.to_vec()),
         Key::Recovering => (META, RECOVERING.to_vec()),
         Key::Left(fleet) => (LEFT, fleet.as_str().into()),
@@ -139,6 +141,7 @@ pub(super) fn write(key: &Key, fact: Option<&Fact>) -> Result<Write, CodecError>
     let (version, value) = match fact {
         Fact::Counter(v) => encode(table, v),
         Fact::Epochs(v) => encode(table, v),
+        Fact::Starts(v) => encode(table, v),
         Fact::Blocked(v) => encode(table, v),
         Fact::Host(v) => encode(table, v),
         Fact::Fleet(v) => encode(table, v),
@@ -157,6 +160,7 @@ pub(super) fn read(record: &Record) -> Result<Fact, CodecError> {
     match (record.table, record.key.as_slice()) {
         (META, COUNTER) => decode(record).map(Fact::Counter),
         (META, EPOCHS) => decode(record).map(Fact::Epochs),
+        (META, STARTS) => decode(record).map(Fact::Starts),
         (META, BLOCKED) => decode(record).map(Fact::Blocked),
         (META, RECOVERING) => decode(record).map(Fact::Recovering),
         (LEFT, _) => decode(record).map(|(fleet, left)| Fact::Left(fleet, left)),

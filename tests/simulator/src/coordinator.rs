@@ -87,6 +87,16 @@ impl Coordinator {
         World::load(self.settings, self.store.values().cloned())
     }
 
+    /// The store was made of a backup (R34).
+    pub fn begin_recovery(&mut self, now: Time) {
+        let mut world = self.stored();
+        for key in world.apply(&Change::Restored { backup: now, at: now }).records {
+            if let Some(record) = world.record(&key) {
+                self.store.insert(key, record);
+            }
+        }
+    }
+
     /// The process dies: what was not committed is gone.
     pub fn crash(&mut self) {
         self.life = None;

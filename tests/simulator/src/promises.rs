@@ -78,6 +78,7 @@ pub struct Ledgers {
     rollbacks: BTreeMap<(FleetName, Digest), BTreeSet<DeploymentId>>,
     acknowledged: BTreeMap<FleetName, u32>,
     ahead: BTreeMap<(FleetName, HostName), (Generation, Generation)>,
+    recovering: bool,
 }
 
 /// What the checks remember.
@@ -97,6 +98,8 @@ pub struct Promises {
     pub begun: BTreeMap<(HostName, LedgerId, AppName), (Generation, Generation)>,
     /// When an old copy of the store was restored last.
     pub restored: Option<Time>,
+    /// After a restore: no person has gone on yet (R34).
+    pub recovering: bool,
     /// After a restore: what each host had seen above the restored counter, until a person goes on (R18).
     pub ahead: BTreeMap<(FleetName, HostName), (Generation, Generation)>,
     /// Times a host was lent without beginning anything, since something came from outside.
@@ -126,13 +129,14 @@ impl Promises {
             rollbacks: std::mem::take(&mut self.rollbacks),
             acknowledged: std::mem::take(&mut self.acknowledged),
             ahead: std::mem::take(&mut self.ahead),
+            recovering: std::mem::take(&mut self.recovering),
         }
     }
 
     /// One that was looked at before is again.
     pub fn put_ledgers(&mut self, ledgers: Ledgers) {
-        let Ledgers { words, rollbacks, acknowledged, ahead } = ledgers;
-        (self.words, self.rollbacks, self.acknowledged, self.ahead) = (words, rollbacks, acknowledged, ahead);
+        let Ledgers { words, rollbacks, acknowledged, ahead, recovering } = ledgers;
+        (self.words, self.rollbacks, self.acknowledged, self.ahead, self.recovering) = (words, rollbacks, acknowledged, ahead, recovering);
     }
 
     /// R5, R17: two contents never share a generation.

@@ -228,7 +228,6 @@ impl Simulation {
             Event::StartAgent(host) => self.start_agent(&host),
             Event::PowerOn(host) => self.power_on(&host),
             Event::StartCoordinator => {
-                self.ahead_unseen();
                 self.start_coordinator();
             }
         }

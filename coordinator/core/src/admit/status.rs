@@ -1,7 +1,7 @@
 //! A host's word: what it changes in the world, and which loans it ends (R4, R12, R16–R19, R28).
 
 use pilotage_shared::health::Standing;
-use pilotage_shared::ids::Generation;
+use pilotage_shared::ids::{Epoch, Generation};
 use pilotage_shared::limits::{APPS_PER_HOST, GENERATION_JUMP};
 use pilotage_shared::name::{AppName, HostName, Why};
 use pilotage_shared::planted::{Bug, planted};
@@ -80,10 +80,7 @@ fn newest_seen(status: &Status) -> Generation {
 
 /// R17, R18: the host has seen more than the store: the counter rises and its fleet freezes until a person goes on.
 fn ahead(world: &World, host: &HostName, live: &Live, status: &Status, now: Time) -> Vec<Change> {
-    // Before its first status in this epoch a host has seen nothing of it: what is above the counter of the start is of a
-    // world that the store has forgotten, also when other fleets have raised the counter since.
-    let first = world.hosts.get(host).and_then(|h| h.confirmed).map(|s| s.epoch) != world.epoch;
-    let known = if first { world.counter_at_start } else { world.counter };
+    let known = can_have_seen(world, host, live);
     let seen = newest_seen(status);
     if seen <= known {
         return Vec::new();
@@ -100,6 +97,25 @@ fn ahead(world: &World, host: &HostName, live: &Live, status: &Status, now: Time
         }
     }
     changes
+}
+
+/// The newest generation that a host can have seen, as far as the store knows. Before its first status in an epoch it has seen
+/// nothing of it: what is above the counter of that start is of a world that the store has forgotten, also when other fleets
+/// have raised the counter since, and also when the coordinator has been started again since.
+fn can_have_seen(world: &World, host: &HostName, live: &Live) -> Generation {
+    let confirmed = world.hosts.get(host).and_then(|h| h.confirmed).map(|s| s.epoch);
+    let start_of = |epoch: &Epoch| world.starts.get(epoch).copied();
+    let this_life = world.epoch.as_ref().and_then(start_of).unwrap_or(world.counter);
+    let Some(last) = confirmed.or(live.came_from) else { return this_life };
+    let next = match world.epochs.iter().position(|epoch| *epoch == last) {
+        Some(i) if i + 1 == world.epochs.len() => return world.counter,
+        Some(_) if planted(Bug::SecondStartForgets) => return this_life,
+        Some(i) => i + 1,
+        // One that was confirmed and is not remembered any more is older than all that are.
+        None if confirmed.is_some() => 0,
+        None => return Generation(0),
+    };
+    world.epochs.get(next).and_then(start_of).unwrap_or(this_life)
 }
 
 fn observe(world: &World, host: &HostName, app: &AppName, new: &SlotStatus, now: Time, changes: &mut Vec<Change>) {

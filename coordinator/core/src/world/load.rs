@@ -1,5 +1,7 @@
 //! Records as the store keeps them, and a world made from them.
 
+use std::collections::BTreeMap;
+
 use pilotage_shared::ids::{Epoch, Generation};
 use pilotage_shared::intent::Blocked;
 use pilotage_shared::name::{AppName, FleetName, HostName};
@@ -32,6 +34,8 @@ pub enum Record {
     Slot(AppName, HostName, Slot),
     /// An answer to repeat.
     Remembered(IdempotencyKey, Remembered),
+    /// The counter at the start of each own epoch (R18).
+    Starts(BTreeMap<Epoch, Generation>),
     /// The store was made of a backup (R34).
     Recovering(Recovering),
     /// A fleet whose members stay where they are (R34).
@@ -44,6 +48,7 @@ impl World {
         match key {
             Key::Counter => Some(Record::Counter(self.counter)),
             Key::Epochs => Some(Record::Epochs(self.epochs.clone())),
+            Key::Starts => Some(Record::Starts(self.starts.clone())),
             Key::Blocked => Some(Record::Blocked(self.blocked.clone())),
             Key::Host(name) => self.hosts.get(name).cloned().map(Record::Host),
             Key::Fleet(name) => self.fleets.get(name).cloned().map(Record::Fleet),
@@ -60,7 +65,7 @@ impl World {
 
     /// All keys that have a record now; for checkpoints and tests.
     pub fn keys(&self) -> Vec<Key> {
-        let mut keys = vec![Key::Counter, Key::Epochs, Key::Blocked];
+        let mut keys = vec![Key::Counter, Key::Epochs, Key::Starts, Key::Blocked];
         keys.extend(self.hosts.keys().cloned().map(Key::Host));
         keys.extend(self.fleets.keys().cloned().map(Key::Fleet));
         keys.extend(self.packages.keys().copied().map(Key::Package));
@@ -79,6 +84,7 @@ impl World {
             match record {
                 Record::Counter(counter) => world.counter = counter,
                 Record::Epochs(epochs) => world.epochs = epochs,
+                Record::Starts(starts) => world.starts = starts,
                 Record::Blocked(blocked) => world.blocked = blocked,
                 Record::Host(host) => {
                     world.hosts.insert(host.id.name.clone(), host);

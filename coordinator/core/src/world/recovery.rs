@@ -107,6 +107,8 @@ impl World {
             ([], None) => Verdict::Keep,
             ([one], None) if fleet.settled == Some(*one) => Verdict::Keep,
             (_, Some(host)) => Verdict::Leave(Why::lossy(&format!("{host} is in change"))),
+            // Whoever is caught up is lent to by a deployment's name.
+            (_, None) if fleet.newest == 0 => Verdict::Leave(Why::lossy("the backup knows no deployment of this fleet")),
             ([one], None) if runs.len() == 1 => match self.unusable(one) {
                 None => Verdict::Adopt(*one),
                 Some(why) => Verdict::Leave(Why::lossy(&format!("all that were heard run {}, {why}", self.package_name(&one.package)))),

@@ -240,3 +240,17 @@ fn r34_outlives_restarts_and_is_lifted_in_units_of_few_records() {
     assert!(rig.world.record(&Key::Recovering).is_none());
     assert!(!matches!(rig.newest().course, Course::Forward));
 }
+
+#[test]
+fn r34_a_fleet_of_which_the_backup_knows_no_deployment_is_left_until_a_person_deploys() {
+    let mut rig = Rig::joined("aaa", spec("1"));
+    let backup = rig.stored();
+    rig.all_move("1");
+    rig.recover_from(backup, 9);
+    rig.hear(&["h1", "h2", "h3"]);
+    rig.go_on(false, false).unwrap();
+    rig.ask(Request::Resume { fleet: fleet() }).unwrap();
+    assert_eq!(rig.causes(), ["left-as-is"]);
+    rig.deploy("1");
+    assert!(rig.world.left.is_empty());
+}

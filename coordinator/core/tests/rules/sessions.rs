@@ -1,6 +1,6 @@
 //! R2–R5, R16–R18, R28: sessions, restarts, restored stores, identities.
 
-use pilotage_coordinator_core::{Answer, Request};
+use pilotage_coordinator_core::{Answer, Change, Request};
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::{Generation, LedgerId};
 use pilotage_shared::intent::Go;
@@ -177,4 +177,24 @@ fn a_status_that_changes_no_fact_costs_no_durable_write() {
     for change in &rig.changes[before..] {
         assert!(world.apply(change).records.is_empty(), "{change:?}");
     }
+}
+
+#[test]
+fn r18_who_is_ahead_is_noticed_also_after_other_fleets_have_raised_the_counter_and_a_second_start() {
+    let mut rig = Rig::settled("aaa", spec("1"));
+    let backup = rig.stored();
+    rig.deploy("2");
+    rig.staged("2");
+    for name in rig.names() {
+        rig.obey(&name);
+    }
+    let seen = rig.hosts[&host("h1")].slot.seen;
+    rig.restore(backup, 9);
+    assert!(rig.world.counter < seen);
+    rig.world.apply(&Change::CounterRaised { to: Generation(seen.0 + 10) });
+    rig.restart(10);
+    rig.connect("h1");
+    rig.say("h1", |_| {});
+    let frozen = rig.world.fleets[&fleet()].frozen.clone().expect("frozen");
+    assert_eq!((frozen.host, frozen.seen), (host("h1"), seen));
 }

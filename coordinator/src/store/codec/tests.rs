@@ -146,6 +146,7 @@ fn facts() -> Vec<(&'static str, Key, Fact)> {
     vec![
         ("counter", Key::Counter, Fact::Counter(Generation(41))),
         ("epochs", Key::Epochs, Fact::Epochs(vec![epoch(), Epoch([8; 32])])),
+        ("starts", Key::Starts, Fact::Starts([(epoch(), Generation(3)), (Epoch([8; 32]), Generation(40))].into())),
         ("blocked", Key::Blocked, Fact::Blocked(Blocked { version: 2, packages: vec![Digest([1; 32])] })),
         ("host", Key::Host(name.clone()), Fact::Host(a_host())),
         ("fleet", Key::Fleet(FleetName::new("web-prod").unwrap()), Fact::Fleet(a_fleet())),

@@ -32,6 +32,8 @@ impl Promises {
     pub fn course(&mut self, world: &World, change: &Change, planned: bool, truth: &dyn Fn(&HostName) -> Runs) {
         match change {
             Change::Turned { id, because: Because::TooManyFailed { .. }, .. } if planned => self.turned(world, id),
+            // A person who goes on after a restore stops what the backup had in course (R34).
+            Change::Ended { because: Some(Because::Asked(_)), outcome: Outcome::Stopped, .. } if world.recovering.is_some() => {}
             Change::Ended { id, outcome: Outcome::Stopped, .. } if planned => self.stopped(world, id),
             Change::Ended { id, outcome: Outcome::Succeeded, left_behind, .. } => self.succeeded(world, id, left_behind, truth),
             Change::Ended { id, outcome: Outcome::RolledBack, left_behind, .. } => self.rolled_back(world, id, left_behind, truth),
@@ -180,7 +182,9 @@ impl Promises {
         self.ahead.clear();
         for (name, machine) in machines {
             for (app, record) in machine.disk.slots.iter().filter(|(_, r)| r.seen > world.counter) {
-                if let Some(fleet) = super::grant::fleet_of(world, app, name) {
+                // Beside the world that it comes from a person has gone on already, before the copy was made.
+                let last = machine.disk.host.last.map(|s| s.epoch);
+                if let Some(fleet) = super::grant::fleet_of(world, app, name).filter(|f| !f.thawed.contains(&last)) {
                     self.ahead.insert((fleet.spec.name.clone(), name.clone()), (record.seen, world.counter));
                 }
             }

@@ -45,6 +45,8 @@ impl Promises {
         self.must(!blocked, "9 blocked stays out", || format!("{host} begins a package that it knows is blocked"));
         let fresh = begin.age.is_some_and(|age| age <= begin.lease);
         self.must(fresh, "2 fresh", || format!("{host} begins generation {generation} by a permission as old as {:?}", begin.age));
+        let recovers = self.recovering && begin.of_this_life;
+        self.must(!recovers, "8 a restored store commands nobody", || format!("{host} begins generation {generation} before a person has gone on"));
         let key = (host.to_owned().clone(), begin.ledger, intent.app.clone());
         let (begun, _) = self.begun.get(&key).copied().unwrap_or_default();
         self.must(generation > begun, "8 generations rise", || format!("{host} begins generation {generation} after {begun}"));
@@ -90,7 +92,7 @@ impl Promises {
                 self.must(good, "4 healthy once", || format!("{host} commits {:?}, and it has never answered well", run.directory.to()));
             }
             Outcome::RolledBack { .. } => {
-                let stopped = app.disturbed.is_some_and(|at| !app.own_deaths.iter().any(|death| *death > at));
+                let stopped = app.disturbed.is_some_and(|at| !app.own_deaths.iter().chain(&app.exited).any(|death| *death > at));
                 let silent = stopped && run.directory.from().is_some() && app.process.is_none();
                 self.must(!silent, "4 all or before", || format!("{host} went back to {:?}, and nothing was started", run.directory.from()));
             }

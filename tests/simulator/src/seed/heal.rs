@@ -14,12 +14,21 @@ use crate::agent::Wish;
 use crate::network::Rates;
 use crate::promises::grant::members;
 use crate::simulation::Luck;
-use crate::truth::Behaviour;
+use crate::truth::{Behaviour, Health};
 
 /// How long the healed world has to come to rest.
 const REST_WITHIN: Millis = Millis::seconds(1200);
 /// How often it is looked at.
 const LOOK_EVERY: Millis = Millis::seconds(5);
+
+/// How an application answers that answers well by turns only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flaps {
+    /// It is available from time to time, and never `down`.
+    LongEnough,
+    /// It is never available, and `down` after its deadline.
+    NeverLong,
+}
 
 impl Seed {
     /// Heals all and requires rest.
@@ -40,6 +49,7 @@ impl Seed {
         }
         self.sim.boot_coordinator();
         self.sim.run_until(self.sim.now + Millis::seconds(60));
+        self.ask(Request::Recover { keep_backup: false, go_on: true });
         if let Some(host) = self.hosts.first().cloned().filter(|_| self.liar) {
             self.ask(Request::RetireHost { host });
         }
@@ -128,6 +138,10 @@ impl Seed {
             if floor && !self.someone_is_out(fleet) && !self.too_high(fleet) {
                 return Some(text);
             }
+            let says = |host: &HostName| world.slot(&record.spec.app, host).and_then(|s| s.status.as_ref()).map(|s| s.standing);
+            if let Some(host) = members(world, record).find(|h| self.flaps(fleet, h) == Some(Flaps::NeverLong) && says(h) == Some(Standing::Settling)) {
+                return Some(format!("{text}; {host} is never good for long enough, and is not called down"));
+            }
             blocked.extend(waiting.iter().map(|w| w.cause.kind()));
         }
         for kind in blocked {
@@ -145,6 +159,21 @@ impl Seed {
         members(world, record).any(|host| target.into_iter().chain(record.settled).any(|r| bad(host, &r)))
     }
 
+    /// Does what runs on a host answer well by turns only?
+    fn flaps(&self, fleet: &FleetName, host: &HostName) -> Option<Flaps> {
+        let world = self.sim.coordinator.world()?;
+        let record = world.fleets.get(fleet)?;
+        let running = world.slot(&record.spec.app, host)?.status.as_ref()?.running?;
+        let check = record.spec.health.as_ref()?;
+        // It counts as good until the next check has said otherwise.
+        let seen_for = |good: Millis| Millis(good.0 + check.every.0 + check.timeout.0 + 100);
+        match self.sim.behaviours.of(&running.package, host).health {
+            Health::Flaps { good, .. } if seen_for(good) < check.healthy_for => Some(Flaps::NeverLong),
+            Health::Flaps { .. } => Some(Flaps::LongEnough),
+            _ => None,
+        }
+    }
+
     /// Membership has made a floor that can never be kept in a change (R11).
     fn too_high(&self, fleet: &FleetName) -> bool {
         let Some(world) = self.sim.coordinator.world() else { return false };
@@ -159,7 +188,7 @@ impl Seed {
         members(world, record).any(|host| {
             let status = world.slot(&record.spec.app, host).and_then(|s| s.status.as_ref());
             let says = status.is_none_or(|s| matches!(s.standing, Standing::Down | Standing::Unknown));
-            says || self.sim.machines.get(host).is_none_or(|m| {
+            says || self.flaps(fleet, host) == Some(Flaps::LongEnough) || self.sim.machines.get(host).is_none_or(|m| {
                 world.hosts.get(host).is_none_or(|h| h.id != m.id) || !m.apps.get(&record.spec.app).is_some_and(|a| a.serves(host, &self.sim.behaviours, self.sim.now))
             })
         })

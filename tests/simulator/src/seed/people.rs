@@ -68,6 +68,8 @@ pub enum Action {
     Backup,
     /// Of the copy.
     Restore,
+    /// A person goes on after it.
+    Recover,
     /// One host.
     Partition,
     /// One host.
@@ -98,7 +100,7 @@ pub enum Action {
     Odd,
 }
 
-const DECK: [(Action, u64); 39] = [
+const DECK: [(Action, u64); 40] = [
     (Action::Deploy, 40),
     (Action::Restart, 4),
     (Action::Pause, 8),
@@ -125,6 +127,7 @@ const DECK: [(Action, u64); 39] = [
     (Action::CrashCoordinator, 8),
     (Action::Backup, 6),
     (Action::Restore, 4),
+    (Action::Recover, 8),
     (Action::Partition, 10),
     (Action::Heal, 14),
     (Action::CrashApp, 8),
@@ -143,7 +146,7 @@ const DECK: [(Action, u64); 39] = [
 /// The deck of one seed: deployments always, each other kind by a coin.
 pub fn deck(rng: &mut Rng) -> Vec<(Action, u64)> {
     let coin = rng.between(200, 900);
-    let knows = |rng: &mut Rng, action: Action| matches!(action, Action::Deploy | Action::Heal | Action::Resume) || rng.chance(coin);
+    let knows = |rng: &mut Rng, action: Action| matches!(action, Action::Deploy | Action::Heal | Action::Resume | Action::Recover) || rng.chance(coin);
     DECK.iter().copied().filter(|(action, _)| knows(rng, *action)).collect()
 }
 
@@ -234,7 +237,14 @@ impl Seed {
             }
             Action::CrashCoordinator => self.sim.kill_coordinator(true),
             Action::Backup => self.sim.back_up(),
-            Action::Restore => self.sim.restore(),
+            Action::Restore => {
+                let recovering = self.rng.chance(500);
+                self.sim.restore(recovering);
+            }
+            Action::Recover => {
+                let request = Request::Recover { keep_backup: self.rng.chance(300), go_on: self.rng.chance(500) };
+                self.ask(request);
+            }
             Action::Partition => {
                 let cut = *self.rng.pick(&[Cut::Both, Cut::Both, Cut::Up, Cut::Down]).unwrap_or(&Cut::Both);
                 self.sim.partition(&host, cut);

@@ -74,6 +74,7 @@ impl Seed {
             (Action::CrashCoordinator, 12),
             (Action::Backup, 8),
             (Action::Restore, 6),
+            (Action::Recover, 6),
             (Action::Partition, 14),
             (Action::Heal, 14),
             (Action::CrashAgent, 10),

@@ -78,6 +78,7 @@ impl Simulation {
         for input in &inputs {
             self.coverage.count("input", request(&input.request));
         }
+        let before = (self.promises.recovering, self.promises.ahead.clone());
         let mut watcher = Watcher {
             alone: self.other.is_none(),
             promises: &mut self.promises,
@@ -93,6 +94,7 @@ impl Simulation {
         };
         if self.rng.chance(self.luck.crash_before_commit) {
             self.coverage.count("fault", "crash before commit");
+            (self.promises.recovering, self.promises.ahead) = before;
             if planted(Bug::AnswerBeforeCommit) {
                 self.publish(&origins, &inputs, drained);
             }
@@ -153,6 +155,8 @@ impl Simulation {
                 *newest = (*newest).max(id.number);
                 self.promises.ahead.retain(|(f, _), _| f != fleet);
             }
+            // A new machine under this name: what is known of the one before says nothing about it.
+            (Request::AddHost { host, .. }, _) => self.promises.forget_doubles(host),
             (Request::RetryHost { host }, _) => {
                 self.promises.forget_doubles(host);
                 // A person has looked at this host: what it knew of another world is known to him.
@@ -212,17 +216,6 @@ impl Simulation {
             (Request::Heartbeat { .. }, Ok(_)) => self.hears(host, link, touched),
             (_, Err(rejected)) => self.coverage.count("rejected", rejected.code()),
             (_, Ok(_)) => {}
-        }
-    }
-
-    /// A restored coordinator starts once more: its counter has risen since, and what hosts had seen above the restored one does
-    /// not show any more, unless their fleet is frozen already (a gap of R18 that is known).
-    pub(super) fn ahead_unseen(&mut self) {
-        let stored = self.coordinator.stored();
-        let before = self.promises.ahead.len();
-        self.promises.ahead.retain(|(fleet, _), _| stored.fleets.get(fleet).is_some_and(|f| f.frozen.is_some()));
-        if self.promises.ahead.len() < before {
-            self.coverage.count("host", "ahead, and not noticed after a second start");
         }
     }
 

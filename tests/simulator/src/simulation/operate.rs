@@ -233,14 +233,19 @@ impl Simulation {
         self.coverage.count("fault", "backup");
     }
 
-    /// The process is killed and started from the copy: it has forgotten what came after.
-    pub fn restore(&mut self) {
+    /// The process is killed and started from the copy: it has forgotten what came after. A person may have copied the folder
+    /// back by hand, or said `restore`: then it is `recovering` (R34).
+    pub fn restore(&mut self, recovering: bool) {
         let Some(backup) = self.backup.clone() else { return };
         self.kill_coordinator(false);
         self.coordinator.store = backup;
-        self.coverage.count("fault", "restore");
+        self.coverage.count("fault", if recovering { "restore" } else { "folder copied back" });
         self.trace.line(self.now, || "an old copy of the store is restored".into());
         self.promises.forget(&self.coordinator, &self.machines, self.now);
+        if recovering {
+            self.coordinator.begin_recovery(self.now);
+        }
+        self.promises.recovering = recovering;
         self.start_coordinator();
     }
 }

@@ -63,6 +63,9 @@ impl Witness for Watcher<'_> {
             }
             Change::Returned { host, app } => self.promises.grants.returned(app, host),
             Change::Silent { .. } | Change::SessionBegan { .. } | Change::Started { .. } => self.promises.fruitless.clear(),
+            // A person has gone on, though he may never hear that it is done.
+            Change::GoesOn { .. } => self.promises.recovering = false,
+            Change::Thawed { fleet } if !planned => self.promises.ahead.retain(|(f, _), _| f != fleet),
             Change::Ended { outcome, .. } => self.coverage.count("outcome", format!("{outcome:?}")),
             _ => {}
         }

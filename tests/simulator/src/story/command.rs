@@ -111,8 +111,18 @@ pub enum Command {
     StartCoordinator,
     /// `backup`
     Backup,
-    /// `restore`
-    Restore,
+    /// `restore`, `restore by hand`: the latter copies the store's folder back.
+    Restore {
+        /// By hand: it does not know that it is a restored one.
+        by_hand: bool,
+    },
+    /// `recover [keep-backup] [go-on]`: a person goes on after a restore.
+    Recover {
+        /// With what the backup wants.
+        keep_backup: bool,
+        /// Although hosts are missing.
+        go_on: bool,
+    },
     /// `restart agents` or `restart agent h1`
     RestartAgents(Option<HostName>),
     /// `kill h2`: power off.
@@ -195,7 +205,8 @@ pub fn parse(line: &str) -> Result<Command, CommandError> {
         "explain" => Command::Explain(fleet()?),
         "lowest" => Command::Lowest(fleet()?),
         "backup" => Command::Backup,
-        "restore" => Command::Restore,
+        "restore" => Command::Restore { by_hand: words[1..] == ["by", "hand"] },
+        "recover" => Command::Recover { keep_backup: words.contains(&"keep-backup"), go_on: words.contains(&"go-on") },
         "kill" => Command::Kill(host()?),
         "boot" => Command::Boot(host()?),
         "starve" => Command::Starve(host()?, true),

@@ -120,10 +120,11 @@ impl Runner {
                 sim.back_up();
                 Vec::new()
             }
-            Command::Restore => {
-                sim.restore();
+            Command::Restore { by_hand } => {
+                sim.restore(!by_hand);
                 Vec::new()
             }
+            Command::Recover { keep_backup, go_on } => self.ask(Request::Recover { keep_backup, go_on }),
             Command::RestartAgents(host) => {
                 let all: Vec<HostName> = host.map_or_else(|| sim.machines.keys().cloned().collect(), |h| vec![h]);
                 for host in all {

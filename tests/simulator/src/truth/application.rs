@@ -28,6 +28,8 @@ pub struct Application {
     pub starved: bool,
     /// When it stopped serving by itself (a crash, a reboot, a flap), newest last.
     pub own_deaths: Vec<Time>,
+    /// When its process last ended by its own behaviour, in the middle of a run too.
+    pub exited: Option<Time>,
     /// When a run had last taken it out of service.
     pub disturbed: Option<Time>,
     /// When it had begun to serve again after the last disturbance by a run.
@@ -53,6 +55,7 @@ impl Application {
         });
         if gone {
             self.process = None;
+            self.exited = Some(now);
         }
     }
 
