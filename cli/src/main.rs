@@ -1,6 +1,7 @@
 //! `pilotage`: what people type. Reads arguments, asks the coordinator over its API, prints what it found out, and says by its
 //! exit code how it went (UI.md d).
 
+mod codedeploy;
 mod command;
 mod context;
 mod demo;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::turn::Turn;
-use crate::command::{Caller, backup, completions, deploy, events, explain, fleet, host, package, recover, runs, simulate, status, turn, watch};
+use crate::command::{Caller, backup, completions, deploy, events, explain, fleet, host, import, package, recover, runs, simulate, status, turn, watch};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -76,6 +77,8 @@ enum Command {
     /// Copy the coordinator's store to one file on its machine
     Backup,
     Recover(recover::Args),
+    #[command(subcommand)]
+    Import(import::Command),
     /// Print the completion script of a shell
     Completions(completions::Args),
     /// The demo's web application, as its package's hooks call it
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Simulate(args) if args.offline() => or_report(simulate::offline(args, cli.output)),
         Command::Package(package::Command::Check { path }) => or_report(package::check(path, cli.output)),
+        Command::Import(command) => or_report(import::run(command, cli.output)),
         _ => or_report(run(&cli)),
     };
     exit.into()
@@ -155,6 +159,6 @@ async fn dispatch(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
         Command::Backup => backup::run(caller).await,
         Command::Recover(args) => recover::run(args, caller).await,
         // Handled before there is a session.
-        Command::Demo(_) | Command::Completions(_) | Command::DemoApp(_) => Ok(Exit::Reached),
+        Command::Demo(_) | Command::Completions(_) | Command::DemoApp(_) | Command::Import(_) => Ok(Exit::Reached),
     }
 }
