@@ -300,6 +300,7 @@ impl Agent {
         let seen = Seen { blocked: self.host.blocked.clone() };
         let Some(app) = self.apps.get_mut(name) else { return Ok(false) };
         app.pass(&self.layout, name, now);
+        app.follow(&self.layout, name, &self.config.host, &self.coordinator);
         app.revoke_when_void(&self.layout, name, self.telling.session(), now);
         if app.feel_pulse(now) {
             self.ledger.write_life(name, &app.vigil.life)?;

@@ -131,6 +131,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
 async fn no_watch(command: &Command, interrupt: &Interrupt) {
     match command {
         Command::Watch(_) | Command::Wait(_) | Command::Deploy(_) | Command::Restart(_) | Command::Rollback(_) | Command::Events(_) => std::future::pending().await,
+        Command::Logs(logs) if logs.follows() => std::future::pending().await,
         _ => interrupt.wait().await,
     }
 }

@@ -1,20 +1,22 @@
 //! One app on this host, with what the loop knows of it in memory.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pilotage_agent_core::acceptable::{HostPolicy, Seen};
 use pilotage_agent_core::run::{Kind, Permit};
 use pilotage_agent_core::slot::life::{Life, Pulse, Vigil};
 use pilotage_agent_core::slot::permission::{Now, Used, Void, void};
 use pilotage_agent_core::slot::{Bits, Held, RunKind, RunSight, Sight, Slot, status};
+use pilotage_client::agent::Coordinator;
 use pilotage_disk::space;
 use pilotage_shared::digest::Digest;
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::{BootId, SessionId};
 use pilotage_shared::intent::Go;
-use pilotage_shared::name::{AppName, Why};
+use pilotage_shared::name::{AppName, HostName, Why};
 use pilotage_shared::release::Release;
-use pilotage_shared::run::{Outcome, Phase};
+use pilotage_shared::run::{Outcome, Phase, RunId};
 use pilotage_shared::status::SlotStatus;
 use pilotage_shared::time::{Millis, Uptime};
 use tracing::warn;
@@ -23,6 +25,7 @@ use super::Telling;
 use super::health::{Health, Means};
 use super::order::Order;
 use crate::config::Config;
+use crate::follow::{Following, Watched};
 use crate::layout::Layout;
 use crate::rundir;
 use crate::watch::Answer;
@@ -59,6 +62,8 @@ pub struct App {
     used: Option<Used>,
     /// Since this agent began no run was seen and no answer was bad: what got traffic before may have it again at once.
     undisturbed: bool,
+    /// What its run writes, for who watches it.
+    following: Following,
 }
 
 impl App {
@@ -79,6 +84,7 @@ impl App {
             processes: None,
             gone: false,
             used: None,
+            following: Following::default(),
         }
     }
 
@@ -247,6 +253,17 @@ impl App {
                 Standing::Settling => self.undisturbed,
                 Standing::Down | Standing::Unknown => false,
             }
+    }
+
+    /// What the run writes goes to who watches it, for as long as the intent says that somebody does.
+    pub fn follow(&mut self, layout: &Layout, name: &AppName, host: &HostName, coordinator: &Arc<Coordinator>) {
+        let wanted = self.held.intent.as_ref().map(|i| i.follow);
+        let watched = self.slot.run.as_ref().filter(|r| r.deployment.is_some()).map(|r| Watched {
+            app: name.clone(),
+            run: RunId { deployment: r.deployment.clone(), host: host.clone(), attempt: r.attempt },
+            folder: layout.run(name, r.attempt),
+        });
+        self.following.see(wanted, watched, coordinator);
     }
 
     /// For a person at this host.
