@@ -135,7 +135,8 @@ impl App {
     }
 
     /// What the core asks for.
-    pub fn sight<'a>(&self, layout: &Layout, telling: &'a Telling, policy: &'a HostPolicy, seen: &'a Seen, now: Uptime) -> Sight<'a> {
+    /// `other`: an app of this host that is in a run.
+    pub fn sight<'a>(&self, layout: &Layout, other: Option<&AppName>, telling: &'a Telling, policy: &'a HostPolicy, seen: &'a Seen, now: Uptime) -> Sight<'a> {
         let standing = self.standing(now);
         let facts = (standing, self.slot.run.is_some(), self.slot.running);
         let intent = self.held.intent.as_ref();
@@ -148,14 +149,18 @@ impl App {
         };
         let wanted = intent.and_then(|i| i.release);
         let bits = if wanted.is_some() && wanted != self.bits_of { Bits::Absent } else { self.bits.clone() };
-        Sight { now, bits, run: self.run.clone(), gone: self.gone, obstacle: self.obstacle(layout), policy, seen }
+        Sight { now, bits, run: self.run.clone(), gone: self.gone, obstacle: self.obstacle(layout, other), policy, seen }
     }
 
-    /// R30: a full disk; looked at only while something depends on it.
-    fn obstacle(&self, layout: &Layout) -> Option<Why> {
+    /// R30: a run of another app (one at a time on a host: hooks reload and restart what they share), or a full disk; looked at
+    /// only while something depends on it.
+    fn obstacle(&self, layout: &Layout, other: Option<&AppName>) -> Option<Why> {
         let permitted = self.held.intent.as_ref().is_some_and(|i| i.go == Go::Activate && i.generation > self.slot.spent);
         if !permitted && self.slot.declines.is_none() {
             return None;
+        }
+        if let Some(other) = other {
+            return Some(Why::lossy(&format!("{other} is in a run on this host: one at a time")));
         }
         // What cannot be measured is found by the deployer before it disturbs anything.
         let free = space::free_bytes(&layout.state).ok().filter(|free| *free < FREE_TO_BEGIN)?;
