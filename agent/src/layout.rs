@@ -1,7 +1,7 @@
 //! The folders of the state directory, with their owners and modes (DESIGN §6); made and checked at start.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -79,7 +79,7 @@ impl Layout {
 
 fn make(path: &Path, mode: u32) -> anyhow::Result<()> {
     if !path.exists() {
-        DirBuilder::new().recursive(true).mode(mode).create(path).with_context(|| format!("failed to make {}", path.display()))?;
+        durable::create_dirs(path, mode)?;
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).with_context(|| format!("failed to set the mode of {}", path.display()))?;
     }
     Ok(())

@@ -95,6 +95,9 @@ fn mark(folder: &Path, name: &str, why: &str) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
+mod crash;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

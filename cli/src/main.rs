@@ -74,8 +74,7 @@ enum Command {
     Runs(runs::Runs),
     Logs(runs::Logs),
     Events(events::Args),
-    /// Copy the coordinator's store to one file on its machine
-    Backup,
+    Backup(backup::Args),
     Recover(recover::Args),
     #[command(subcommand)]
     Import(import::Command),
@@ -157,7 +156,7 @@ async fn dispatch(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
         Command::Runs(args) => runs::runs(args, caller).await,
         Command::Logs(args) => runs::logs(args, caller).await,
         Command::Events(args) => events::run(args, caller).await,
-        Command::Backup => backup::run(caller).await,
+        Command::Backup(args) => backup::run(args, caller).await,
         Command::Recover(args) => recover::run(args, caller).await,
         // Handled before there is a session.
         Command::Demo(_) | Command::Completions(_) | Command::DemoApp(_) | Command::Import(_) => Ok(Exit::Reached),

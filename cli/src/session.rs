@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pilotage_client::{Client, ClientError, Events, Secret, Stream, encode};
 use pilotage_shared::api::v1::{
-    BackupView, AddHost, Because, CreateDeployment, DeploymentView, EventView, Explanation, FleetApplied, FleetBody, FleetStatus, FleetView, HostAdded, HostView,
+    BackupView, MakeBackup, AddHost, Because, CreateDeployment, DeploymentView, EventView, Explanation, FleetApplied, FleetBody, FleetStatus, FleetView, HostAdded, HostView,
     PackageView, Page, PatchHost, Recover, RecoveryView, RunView, StatusView,
 };
 use pilotage_shared::ids::DeploymentId;
@@ -59,8 +59,8 @@ impl Session {
     }
 
     /// Copies the coordinator's store, there.
-    pub async fn make_backup(&self) -> Result<BackupView, Failure> {
-        self.post("/v1/backups", &serde_json::json!({})).await
+    pub async fn make_backup(&self, body: &MakeBackup) -> Result<BackupView, Failure> {
+        self.post("/v1/backups", body).await
     }
 
     /// What a restored store wants, and what runs.

@@ -98,8 +98,8 @@ impl Packages {
         if uploads.exists() {
             fs::remove_dir_all(&uploads).map_err(failed("clear", &uploads))?;
         }
-        for part in [&uploads, &folder.join("manifests")] {
-            fs::create_dir_all(part).map_err(failed("make the folder", part))?;
+        for part in [&uploads, &folder.join("manifests"), &folder.join("objects")] {
+            durable::create_dirs(part, 0o755)?;
         }
         let objects = Objects::open(&folder.join("objects"))?;
         let (gate, deleted) = (tokio::sync::RwLock::new(()), tokio::sync::Notify::new());

@@ -16,7 +16,7 @@ use crate::{name, operator, percentile, say};
 /// An engine on a store of its own.
 pub fn engine(folder: &std::path::Path) -> (Handle, std::thread::JoinHandle<()>) {
     let settings = Settings { heartbeat: Millis::seconds(5) };
-    let (store, world) = Store::open(&folder.join("store"), settings, Keep { history: 1_000_000, runs: 200_000 }).unwrap();
+    let (store, world) = Store::open(&folder.join("store"), &folder.join("backups"), settings, Keep { history: 1_000_000, runs: 200_000 }).unwrap();
     let (engine, handle) = Engine::start(store, world, epoch().unwrap()).unwrap();
     let runtime = tokio::runtime::Handle::current();
     (handle, std::thread::spawn(move || engine.run(&runtime).unwrap()))

@@ -39,6 +39,14 @@ pub enum CodecError {
         /// Its version.
         version: u8,
     },
+    /// The whole store is a newer program's.
+    #[error("it has form {found}, this program knows {known}: start the newer program, or restore a backup made by this one")]
+    Form {
+        /// Its form.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
     /// No such table.
     #[error("a record lies in table {0}, which this program does not know: it was written by a newer one")]
     Table(u8),
@@ -64,7 +72,7 @@ impl CodecError {
     /// A newer program would understand it.
     pub fn is_newer(&self) -> bool {
         match self {
-            CodecError::Newer { .. } | CodecError::Table(_) => true,
+            CodecError::Newer { .. } | CodecError::Form { .. } | CodecError::Table(_) => true,
             CodecError::Payload { .. } | CodecError::Broken { .. } => false,
         }
     }

@@ -26,7 +26,7 @@ pub use package::{CreatePackage, HeldView, ManifestKnown, PackageView};
 pub use problem::Problem;
 pub use recovery::{FleetRecovery, InCourseView, RecoveringView, Recover, RecoveryThen, RecoveryView, RunsView};
 pub use run::{RunEventView, RunOutcomeWord, RunView};
-pub use status::{BackupView, CoordinatorView, FleetState, FleetStatus, HostCounts, ScopeCounts, StatusView};
+pub use status::{BackupView, CoordinatorView, FleetState, FleetStatus, HostCounts, MakeBackup, ScopeCounts, StatusView};
 pub use time::{Span, When, WhenError};
 pub use waiting::{Explanation, MissingView, MissingWhy, WaitingHost, WaitingKind, WaitingView};
 

@@ -33,7 +33,7 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, InstallError>
 pub fn save<T: Serialize>(path: &Path, record: &T) -> Result<(), InstallError> {
     let text = serde_json::to_vec(record).map_err(|source| InstallError::Record { path: path.to_owned(), source })?;
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(InstallError::io("make", folder))?;
+        durable::create_dirs(folder, 0o700)?;
     }
     Ok(durable::replace(path, &text, 0o600)?)
 }

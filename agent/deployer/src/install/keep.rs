@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use pilotage_disk::durable;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
@@ -56,7 +57,8 @@ pub fn keep(run: &Path, app: &Path, installed: Installed, plan: &InstallPlan) ->
         fs::remove_dir_all(&folder).map_err(InstallError::io("empty", &folder))?;
     }
     let copies_path = copies_path(run);
-    fs::create_dir_all(&copies_path).map_err(InstallError::io("make", &copies_path))?;
+    // Their names too: what is disturbed after this must find the way back after a power cut.
+    durable::create_dirs(&copies_path, 0o700)?;
     let mut copies = Copies::new(&copies_path, 0);
     let mut kept = Vec::new();
     let ours: BTreeSet<&PathBuf> = installed.files.iter().chain(&installed.folders).collect();

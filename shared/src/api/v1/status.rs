@@ -47,6 +47,15 @@ pub struct CoordinatorView {
     pub recovering: Option<RecoveringView>,
 }
 
+/// Asks for a backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MakeBackup {
+    /// The contents of the packages too.
+    #[serde(default)]
+    pub packages: bool,
+}
+
 /// A backup that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -57,6 +66,12 @@ pub struct BackupView {
     pub at: When,
     /// Records in it.
     pub records: u64,
+    /// Packages whose contents are in it.
+    #[serde(default)]
+    pub packages: u64,
+    /// Packages that were asked for and whose contents are not on the coordinator's machine.
+    #[serde(default)]
+    pub packages_left_out: u64,
     /// Its size, bytes.
     pub bytes: u64,
 }
