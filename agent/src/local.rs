@@ -164,8 +164,6 @@ impl Site<'_> {
         group.begin(self.state, deployed.clone())?;
         rundir::create(&folder, request)?;
         self.root.link_logs(&folder, &group.name, &deployed.deployment)?;
-        self.launcher.start(&folder)?;
-        let report = |folder: &Path| rundir::report(folder);
         let outcome = self.see_to_its_end(group, &deployed, &folder);
         let told = words::Told { root: self.root, group: &group.name, deployed: &deployed, before: before.as_ref() };
         Ok(match outcome? {
@@ -178,7 +176,7 @@ impl Site<'_> {
                 ExitCode::SUCCESS
             }
             Some(outcome) => {
-                words::complain(&told.failure(&outcome, group.last_report.take().or_else(|| report(&folder)).as_ref()));
+                words::complain(&told.failure(&outcome, group.last_report.as_ref()));
                 ExitCode::FAILURE
             }
         })
@@ -187,10 +185,11 @@ impl Site<'_> {
     /// The outcome, taken into the group's record; none when it was left alone. What the run has kept goes with its directory.
     fn see_to_its_end(&mut self, group: &mut Group, deployed: &Deployed, folder: &Path) -> anyhow::Result<Option<Outcome>> {
         let mut follower = Follower::new(self.root, group, deployed, folder, self.log)?;
-        let outcome = match follower.to_the_end(self.launcher)? {
+        let outcome = match follower.follow(self.launcher)? {
             End::Left => return Ok(None),
             End::Ended(outcome) => outcome,
         };
+        rundir::until_left(folder)?;
         group.last_report = rundir::report(folder);
         if outcome == Outcome::Committed {
             records::committed(self.root, self.state, group, deployed)?;
