@@ -1,8 +1,10 @@
-//! Flags and the configuration file, checked once. The environment is not read.
+//! Flags and the configuration file, checked once. The environment is read for `local` alone, and only here.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -27,6 +29,30 @@ pub struct Arguments {
     /// The service.
     #[command(flatten)]
     pub service: Service,
+}
+
+/// The name by which users of CodeDeploy call `local`: a link to this program.
+const PEER: &str = "codedeploy-local";
+
+impl Arguments {
+    /// What was given on the command line; else the exit code, when everything was said already.
+    pub fn given() -> Result<Arguments, ExitCode> {
+        let mut given: Vec<OsString> = std::env::args_os().collect();
+        if given.first().is_some_and(|name| Path::new(name).file_name() == Some(OsStr::new(PEER))) {
+            given.insert(1, "local".into());
+        }
+        let local = given.iter().any(|word| word == "local");
+        Arguments::try_parse_from(given).map_err(|error| {
+            // To a closed output nothing can be said.
+            let _ = error.print();
+            match (error.use_stderr(), local) {
+                (false, _) => ExitCode::SUCCESS,
+                // As codedeploy-local ends (N5).
+                (true, true) => ExitCode::FAILURE,
+                (true, false) => ExitCode::from(2),
+            }
+        })
+    }
 }
 
 /// Hands on the host; they work without the coordinator.
@@ -72,6 +98,8 @@ pub enum Command {
         #[arg(long)]
         run: Option<u32>,
     },
+    /// Deploy a bundle on this host without a coordinator, as codedeploy-local does.
+    Local(crate::local::Flags),
 }
 
 /// How to start.
@@ -177,29 +205,38 @@ impl Service {
         toml::from_str(&text).with_context(|| format!("failed to understand the configuration {}", path.display()))
     }
 
+    /// The deployer's program.
+    pub fn deployer(&self) -> anyhow::Result<PathBuf> {
+        let beside = std::env::current_exe()?.with_file_name("pilotage-deployer");
+        let deployer = self.deployer.clone().or(self.file()?.deployer).unwrap_or(beside);
+        if !deployer.is_file() {
+            bail!("there is no deployer at {}: give --deployer", deployer.display());
+        }
+        Ok(deployer)
+    }
+
+    /// How deployers are started; never `Auto`.
+    pub fn launch(&self) -> anyhow::Result<Launch> {
+        Ok(match self.launch.or(self.file()?.launch).unwrap_or(Launch::Auto) {
+            Launch::Auto if Path::new("/run/systemd/system").exists() => Launch::Systemd,
+            Launch::Auto => Launch::Plain,
+            chosen => chosen,
+        })
+    }
+
     /// Joins flags and file, and checks them.
     pub fn load(self) -> anyhow::Result<Config> {
-        let state = self.state()?;
+        let (state, deployer, launch) = (self.state()?, self.deployer()?, self.launch()?);
         let file = self.file()?;
         let host = self.host.or(file.host).context("no host name: give --host or `host = …`")?;
         let coordinator = self.coordinator.or(file.coordinator).context("no coordinator: give --coordinator or `coordinator = …`")?;
         let coordinator = address(&coordinator, self.insecure || file.insecure)?;
         let token_file = self.token_file.or(file.token_file).context("no token: give --token-file or `token_file = …`")?;
         check_private(&token_file)?;
-        let beside = std::env::current_exe()?.with_file_name("pilotage-deployer");
-        let deployer = self.deployer.or(file.deployer).unwrap_or(beside);
-        if !deployer.is_file() {
-            bail!("there is no deployer at {}: give --deployer", deployer.display());
-        }
         let listen = self.listen.or(file.listen);
         if listen.is_some_and(|a| !a.ip().is_loopback()) {
             bail!("--listen must be a loopback address: /metrics and /ready are for this host");
         }
-        let launch = match self.launch.or(file.launch).unwrap_or(Launch::Auto) {
-            Launch::Auto if Path::new("/run/systemd/system").exists() => Launch::Systemd,
-            Launch::Auto => Launch::Plain,
-            chosen => chosen,
-        };
         Ok(Config {
             host: host.parse()?,
             coordinator,
@@ -212,6 +249,17 @@ impl Service {
             log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
         })
     }
+}
+
+/// Where an ordinary user keeps what programs remember.
+pub fn state_home() -> anyhow::Result<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    named("XDG_STATE_HOME").or_else(|| Some(named("HOME")?.join(".local/state"))).context("neither XDG_STATE_HOME nor HOME says where your own state is")
+}
+
+/// The caller's own, for hooks of `local` (H1). What is not text is left out.
+pub fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
 fn address(text: &str, insecure: bool) -> anyhow::Result<Address> {

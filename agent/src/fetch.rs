@@ -32,6 +32,7 @@ use pilotage_shared::release::Release;
 
 use crate::layout::Layout;
 use crate::link::said;
+pub use preflight::check as preflight;
 pub use retention::sweep;
 use store::Store;
 

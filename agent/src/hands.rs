@@ -47,6 +47,7 @@ pub fn ask(service: &Service, command: Command) -> anyhow::Result<()> {
         Command::Runs => return say(&past::list(&layout)?),
         Command::Logs { app, run } => return say(&past::logs(&layout, &app, run)?),
         Command::Verify { app } => return say(&verify::verify(&layout, app.as_ref())?),
+        Command::Local(_) => bail!("local needs no agent"),
         Command::Status => Wish::Status,
         Command::Explain => Wish::Explain,
         Command::Rollback { app, reason } => Wish::Rollback(app, Why::lossy(&reason)),

@@ -86,7 +86,7 @@ fn make(path: &Path, mode: u32) -> anyhow::Result<()> {
 }
 
 /// Nobody but root and us may be able to put something else in the place of what is ours.
-fn check_chain(path: &Path) -> anyhow::Result<()> {
+pub fn check_chain(path: &Path) -> anyhow::Result<()> {
     let us = nix::unistd::geteuid().as_raw();
     for folder in path.ancestors() {
         let found = folder.metadata().with_context(|| format!("failed to look at {}", folder.display()))?;

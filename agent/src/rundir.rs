@@ -72,6 +72,14 @@ fn alive(folder: &Path) -> bool {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err()
 }
 
+/// Waits until no deployer works in it: one that has reported still sweeps.
+pub fn until_left(folder: &Path) -> anyhow::Result<()> {
+    let path = folder.join(LOCK);
+    let file = File::options().read(true).write(true).open(&path).with_context(|| format!("failed to open {}", path.display()))?;
+    drop(Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| e).with_context(|| format!("failed to lock {}", path.display()))?);
+    Ok(())
+}
+
 fn journal(folder: &Path) -> Option<Journal> {
     let bytes = fs::read(folder.join(JOURNAL)).ok()?;
     line::parse(&bytes).ok().map(|(journal, _)| journal)

@@ -3,7 +3,7 @@
 
 mod app;
 mod health;
-mod order;
+pub mod order;
 mod telling;
 
 use std::collections::BTreeMap;

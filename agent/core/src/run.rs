@@ -47,7 +47,7 @@ pub mod request;
 pub mod step;
 
 pub use report::report;
-pub use request::{Contract, Kind, Permit, Request, Target};
+pub use request::{Changes, Contract, FileExists, Kind, Permit, Request, Target};
 pub use step::{Sight, Step, next};
 
 /// The agent's order: JSON of [`Request`].

@@ -4,6 +4,7 @@
 //! Blocking IO and plain threads only. The library exists so that tests can reach the parts; the agent starts the binary.
 
 pub mod ask;
+mod changes;
 pub mod clock;
 pub mod directory;
 pub mod hook;

@@ -14,6 +14,7 @@ use pilotage_shared::run::Event;
 use pilotage_shared::time::Millis;
 use serde::{Deserialize, Serialize};
 
+use crate::changes;
 use crate::hook::end::said;
 use crate::install::InstallError;
 use crate::install::installed;
@@ -87,7 +88,8 @@ pub fn prepare(request: &Request, layout: &Layout) -> Result<Prepared, PrepareEr
         from_health: request.from.as_ref().is_some_and(|t| t.health.is_some()),
         again: request.kind == run::Kind::GoBack,
     };
-    let prepared = Prepared { plan, install: install(&to)?, from_unreadable };
+    let mut prepared = Prepared { plan, install: install(&to)?, from_unreadable };
+    changes::apply(&request.changes, to.file_exists_behavior.is_some(), &mut prepared);
     installed::save(&path, &prepared)?;
     Ok(prepared)
 }

@@ -106,8 +106,9 @@ impl World {
             to: to.clone(),
             from: from.cloned(),
             hook_timeout: Millis::seconds(40),
-            contract: Contract { application: "web".into(), deployment_group: "web-prod".into(), deployment_id: format!("web-prod.{attempt}") },
+            contract: Contract { application: "web".into(), deployment_group: "web-prod".into(), deployment_group_id: None, deployment_id: format!("web-prod.{attempt}") },
             variables: BTreeMap::from([("PORT".to_string(), "8080".to_string())]),
+            changes: Default::default(),
             proofs: Vec::new(),
             state: self.path("state").to_str().unwrap().to_owned(),
         }

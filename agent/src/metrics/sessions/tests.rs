@@ -72,8 +72,9 @@ fn request(app: &str) -> Request {
         to: Target { release: Release::of(Digest::of(b"x")), package, health: None },
         from: None,
         hook_timeout: Millis::seconds(1),
-        contract: Contract { application: String::new(), deployment_group: String::new(), deployment_id: String::new() },
+        contract: Contract { application: String::new(), deployment_group: String::new(), deployment_group_id: None, deployment_id: String::new() },
         variables: BTreeMap::new(),
+        changes: Default::default(),
         proofs: Vec::new(),
         state: String::new(),
     }

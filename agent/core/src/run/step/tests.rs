@@ -29,8 +29,9 @@ fn request(kind: Kind) -> Request {
         to: target("2"),
         from: Some(target("1")),
         hook_timeout: Millis::seconds(60),
-        contract: Contract { application: "web".into(), deployment_group: "prod".into(), deployment_id: "prod.1".into() },
+        contract: Contract { application: "web".into(), deployment_group: "prod".into(), deployment_group_id: None, deployment_id: "prod.1".into() },
         variables: Default::default(),
+        changes: Default::default(),
         proofs: Vec::new(),
         state: "/var/lib/pilotage".into(),
     }
