@@ -58,6 +58,8 @@ pub enum Task {
     Verify,
     /// What stands at the destinations is kept aside, so that it can be put back whatever hooks do to it.
     Keep,
+    /// All that will be installed is made aside, with owner and mode, so that the switch only renames.
+    Prepare,
     /// The n-th script of an event.
     Hook {
         /// Whose script.
@@ -81,7 +83,7 @@ impl Task {
     /// True when it may take the app out of service: not before the permission was tested (R6).
     pub fn disturbs(self) -> bool {
         match self {
-            Task::Verify | Task::Keep => false,
+            Task::Verify | Task::Keep | Task::Prepare => false,
             Task::Hook { .. } | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => true,
         }
     }
@@ -89,7 +91,7 @@ impl Task {
     /// The event that people see it as.
     pub fn event(self) -> Event {
         match self {
-            Task::Verify | Task::Keep => Event::DownloadBundle,
+            Task::Verify | Task::Keep | Task::Prepare => Event::DownloadBundle,
             Task::Hook { event, .. } => event,
             Task::Switch | Task::Unswitch => Event::Install,
             Task::Health(_) => Event::HealthCheck,
@@ -102,7 +104,7 @@ impl Task {
         match self {
             Task::Hook { .. } if planted(Bug::FailurePassedOver) => true,
             Task::Hook { event, .. } => matches!(event, Event::BeforeBlockTraffic | Event::AfterBlockTraffic | Event::ApplicationStop),
-            Task::Verify | Task::Keep | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => false,
+            Task::Verify | Task::Keep | Task::Prepare | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => false,
         }
     }
 }
@@ -112,7 +114,7 @@ impl Plan {
     pub fn script(&self, task: Task) -> Option<&Script> {
         match task {
             Task::Hook { side, event, script } => self.hooks(side)?.get(&event)?.get(usize::from(script)),
-            Task::Verify | Task::Keep | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => None,
+            Task::Verify | Task::Keep | Task::Prepare | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => None,
         }
     }
 
@@ -136,7 +138,7 @@ pub fn forward(plan: &Plan) -> Vec<Task> {
     if plan.again {
         return again(plan);
     }
-    let mut tasks = vec![Task::Verify, Task::Keep];
+    let mut tasks = vec![Task::Verify, Task::Keep, Task::Prepare];
     plan.push(&mut tasks, Side::From, &[Event::BeforeBlockTraffic, Event::AfterBlockTraffic, Event::ApplicationStop]);
     plan.push(&mut tasks, Side::To, &[Event::BeforeInstall]);
     tasks.push(Task::Switch);
@@ -208,7 +210,7 @@ pub(crate) mod tests {
         let word = |t: &Task| match t {
             Task::Hook { side, event, .. } => format!("{side:?}.{event}"),
             Task::Health(side) => format!("{side:?}.Health"),
-            Task::Verify | Task::Keep | Task::Switch | Task::Unswitch | Task::Commit => format!("{t:?}"),
+            Task::Verify | Task::Keep | Task::Prepare | Task::Switch | Task::Unswitch | Task::Commit => format!("{t:?}"),
         };
         tasks.iter().map(word).collect::<Vec<_>>().join(" ")
     }
@@ -221,10 +223,10 @@ pub(crate) mod tests {
     fn the_order_is_codedeploys_with_ours_between() {
         assert_eq!(
             line(&forward(&full())),
-            "Verify Keep From.BeforeBlockTraffic From.AfterBlockTraffic From.ApplicationStop To.BeforeInstall Switch To.AfterInstall \
+            "Verify Keep Prepare From.BeforeBlockTraffic From.AfterBlockTraffic From.ApplicationStop To.BeforeInstall Switch To.AfterInstall \
              To.ApplicationStart To.ValidateService To.Health To.BeforeAllowTraffic To.AfterAllowTraffic Commit"
         );
-        assert_eq!(line(&forward(&Plan::default())), "Verify Keep Switch Commit");
+        assert_eq!(line(&forward(&Plan::default())), "Verify Keep Prepare Switch Commit");
         let again = Plan { again: true, ..full() };
         assert_eq!(line(&forward(&again)), "Verify From.ApplicationStop To.ApplicationStart To.ValidateService To.Health");
     }
@@ -234,10 +236,10 @@ pub(crate) mod tests {
         let tasks = forward(&full());
         let from = "From.BeforeAllowTraffic From.AfterAllowTraffic";
         let check = |begun: usize, expected: &str| assert_eq!(line(&back(&full(), &tasks[..begun])), expected.trim(), "{begun}");
-        check(2, "");
-        check(3, &format!("Unswitch {from}"));
-        check(5, &format!("Unswitch From.ApplicationStart From.ValidateService From.Health {from}"));
-        check(7, &format!("To.ApplicationStop Unswitch From.ApplicationStart From.ValidateService From.Health {from}"));
+        check(3, "");
+        check(4, &format!("Unswitch {from}"));
+        check(6, &format!("Unswitch From.ApplicationStart From.ValidateService From.Health {from}"));
+        check(8, &format!("To.ApplicationStop Unswitch From.ApplicationStart From.ValidateService From.Health {from}"));
         let first = Plan { from: None, ..full() };
         assert_eq!(line(&back(&first, &forward(&first))), "To.ApplicationStop Unswitch");
     }

@@ -27,19 +27,20 @@
 //! What the deployer reads and writes outside of it, below `Request::state`:
 //! `apps/<app>/releases/<digest hex>/` (unpacked by the agent), `apps/<app>/{current,previous}` (relative links, by the
 //! deployer), `private/manifests/<digest hex>` (canonical manifest text, by the agent), `private/objects` (never),
-//! `private/installed/<app>` (what the last committed run put at its destinations, by the deployer),
-//! `private/committed/<digest hex>` (mark: committed here before, by the deployer),
+//! `private/installed/<app>` (what the last committed run put at its destinations, by the deployer), `private/foreign/<app>/`
+//! (files of others that it took the place of, by the deployer), `private/seals/<app>/<digest hex>/` (what a release was when
+//! it was committed, by the deployer),
 //! `private/blocked` (JSON of `Blocked`, by the agent whenever its list changes, durable by rename; absent = empty),
 //! `bundles/<digest hex>` (link to the release directory, so that no hook's command line holds an app's name).
 //!
 //! # Chart
 //!
 //! ```text
-//!  Opened ─▶ Verify ─▶ Keep ─┬─ permission good ─▶ Disturbed ─▶ stop of the old ─▶ BeforeInstall ─▶ Install ─▶ … ─▶ Commit ─▶ Committed
-//!                            └─ permission void ─▶ NotBegun          │ a task failed, or TURN_BACK at a task boundary
-//!                                                                    ▼
-//!                                                 Turned ─▶ stop of the new ─▶ switch back ─▶ start ─▶ validate ─┬▶ RolledBack
-//!                                                                                                                └▶ NeedsHands
+//!  Opened ─▶ Verify ─▶ Keep ─▶ Prepare ─┬─ permission good ─▶ Disturbed ─▶ stop of the old ─▶ BeforeInstall ─▶ Switch ─▶ … ─▶ Commit ─▶ Committed
+//!                                       └─ permission void ─▶ NotBegun          │ a task failed, or TURN_BACK at a task boundary
+//!                                                                               ▼
+//!                                                            Turned ─▶ stop of the new ─▶ switch back ─▶ start ─▶ validate ─┬▶ RolledBack
+//!                                                                                                                           └▶ NeedsHands
 //! ```
 
 pub mod report;

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use pilotage_agent_core::journal::line::{self, JournalError};
 use pilotage_agent_core::journal::{Entry, Illegal, Journal, Record};
-use pilotage_agent_core::run::{JOURNAL, LOCK, LOGS, REPORT, REQUEST, Request};
+use pilotage_agent_core::run::{JOURNAL, LOCK, LOGS, REPORT, REQUEST, Request, TURN_BACK};
 use pilotage_disk::durable::{self, AppendFile, DurableError};
 use pilotage_shared::name::Why;
 use pilotage_shared::run::RunReport;
@@ -127,6 +127,11 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io_error("read", &path)(error)),
         }
+    }
+
+    /// Asks ourselves to turn back, as an agent would.
+    pub fn turn_back(&self, why: &str) -> Result<(), DirectoryError> {
+        Ok(durable::replace(&self.path.join(TURN_BACK), Why::lossy(why).as_str().as_bytes(), 0o600)?)
     }
 
     /// Says that the run has ended, and how.

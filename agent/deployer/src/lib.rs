@@ -14,4 +14,5 @@ pub mod perform;
 pub mod place;
 pub mod prepare;
 pub mod probe;
+pub mod seal;
 pub mod verify;

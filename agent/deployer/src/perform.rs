@@ -5,7 +5,7 @@ use std::path::Path;
 use pilotage_agent_core::acceptable::{HostPolicy, Seen, acceptable};
 use pilotage_agent_core::journal::line::JournalError;
 use pilotage_agent_core::journal::{Cause, End, Entry, Journal, Record};
-use pilotage_agent_core::lifecycle::{Plan, Side, Task};
+use pilotage_agent_core::lifecycle::{self, Plan, Side, Task};
 use pilotage_agent_core::run::{REVOKED, Request, Sight, Step, TURN_BACK, Target, next, report};
 use pilotage_shared::ids::BootId;
 use pilotage_shared::name::Why;
@@ -19,14 +19,17 @@ use crate::hook::run::{self as hook, Setting};
 use crate::install::keep;
 use crate::install::installed::{self, Installed};
 use crate::install::links::{self, Links};
-use crate::install::plan::{Source, plan};
-use crate::install::switch::{self, Decision};
-use crate::install::unswitch;
-use crate::install::{InstallError, sweep};
+use crate::install::plan::{self, Originals, Source};
+use crate::install::ready::{self, Ready};
+use crate::install::{InstallError, context, foreign, kept, switch, sweep, unswitch};
 use crate::layout::Layout;
 use crate::prepare::{self, PrepareError, Prepared};
 use crate::probe;
+use crate::seal;
 use crate::verify;
+
+/// A wall clock is set back by so many seconds at most in the middle of a run.
+const CLOCK_STEPS: i64 = 120;
 
 /// Performs the run of this directory to its end, or goes on with it.
 pub fn perform(path: &Path) -> Result<Outcome, DirectoryError> {
@@ -51,7 +54,9 @@ pub fn perform(path: &Path) -> Result<Outcome, DirectoryError> {
             Prepared::default()
         }
     };
-    Run { directory, request, layout, prepared, file, boot }.finish_it()
+    let run = Run { directory, request, layout, prepared, file, boot };
+    run.settle_or_turn()?;
+    run.finish_it()
 }
 
 /// A journal that cannot be read says neither what was done nor what is left: nothing is guessed, a person looks (promise 4).
@@ -191,42 +196,85 @@ impl Run {
         match task {
             Task::Verify => verify::verify(&self.layout, &package, &self.prepared).map_err(|e| end::own(&e)),
             Task::Keep => self.keep().map_err(failed),
+            Task::Prepare => self.prepare_files(),
             Task::Switch => self.switch(),
-            Task::Unswitch => self.unswitch().map_err(failed),
+            Task::Unswitch => self.unswitch(),
             Task::Health(side) => self.health(side),
-            Task::Commit => self.commit().map_err(failed)?.then_some(()).ok_or_else(|| end::failed(Cause::Own, "the switch has left no record", "")),
+            Task::Commit => self.commit(),
             Task::Hook { .. } => Ok(()),
         }
     }
 
     fn keep(&self) -> Result<(), InstallError> {
         let installed: Installed = installed::load(&self.layout.installed())?.unwrap_or_default();
-        // What is not in the release yet may be put there by BeforeInstall (B15): then the switch keeps what it finds.
-        let planned = match self.source_plan() {
-            Err(InstallError::Source(_)) => Default::default(),
-            planned => planned?,
-        };
-        keep::keep(&self.layout.run, &self.layout.app(), installed, &planned)
+        keep::keep(&self.layout.run, &self.layout.app(), installed, &self.with_source(&Originals::new(), |source| {
+            // What is not in the release yet may be put there by BeforeInstall (B15): then the switch keeps what it finds.
+            plan::plan(source, &self.prepared.install, &mut Vec::new())
+        })?)
     }
 
-    fn source_plan(&self) -> Result<crate::install::plan::InstallPlan, InstallError> {
+    fn with_source<T>(&self, originals: &Originals, done: impl FnOnce(&Source) -> T) -> T {
         let release = self.layout.release(&self.request.to.release.package);
-        plan(&Source { release: &release, originals: &Default::default(), state: self.layout.state() }, &self.prepared.install)
+        let foreign = self.layout.foreign();
+        done(&Source { release: &release, originals, state: self.layout.state(), foreign: &foreign, selinux: context::enabled() })
+    }
+
+    fn originals(&self) -> Result<Originals, End> {
+        let manifest = prepare::manifest(&self.layout, &self.request.to.release.package).map_err(|e| end::own(&e))?;
+        Ok(prepare::originals(&manifest))
+    }
+
+    fn prepare_files(&self) -> Result<(), End> {
+        let package = self.request.to.release.package;
+        // Made executable now (H6), so that a bundle that installs its own scripts need not be prepared anew for it.
+        hook::make_executable(&self.layout.release(&package), self.prepared.plan.to.values().flatten());
+        let firm = !lifecycle::forward(&self.prepared.plan).iter().take_while(|t| **t != Task::Switch).any(|t| matches!(t, Task::Hook { .. }));
+        let install = &self.prepared.install;
+        let done = self.with_source(&self.originals()?, |source| ready::prepare(&self.layout.run, source, install, &self.layout.installed_by_others(), firm));
+        done.map_err(|e| end::own(&e))
     }
 
     fn switch(&self) -> Result<(), End> {
-        let package = self.request.to.release.package;
-        let manifest = prepare::manifest(&self.layout, &package).map_err(|e| end::own(&e))?;
-        let originals = prepare::originals(&manifest);
-        let release = self.layout.release(&package);
-        let source = Source { release: &release, originals: &originals, state: self.layout.state() };
-        let before = unswitch::record(&self.layout.run).map_err(|e| end::own(&e))?.links;
-        let from = self.request.from.as_ref().map(|t| t.release.package).filter(|p| *p != package);
-        let links = Links { current: Some(release_link(&package)), previous: from.map(|p| release_link(&p)).or(before.previous) };
-        switch::switch(&self.layout.run, &self.layout.app(), &source, &self.prepared.install, &links).map_err(|e| end::own(&e))
+        let links = self.links().map_err(|e| end::own(&e))?;
+        let install = &self.prepared.install;
+        let done = self.with_source(&self.originals()?, |source| switch::switch(&self.layout.run, &self.layout.app(), source, install, &links));
+        done.map_err(|e| end::own(&e))
     }
 
-    fn unswitch(&self) -> Result<(), InstallError> {
+    /// Where the app's links shall point.
+    fn links(&self) -> Result<Links, InstallError> {
+        let package = self.request.to.release.package;
+        let before = unswitch::record(&self.layout.run)?.links;
+        let from = self.request.from.as_ref().map(|t| t.release.package).filter(|p| *p != package);
+        Ok(Links { current: Some(release_link(&package)), previous: from.map(|p| release_link(&p)).or(before.previous) })
+    }
+
+    /// When that cannot be put right, the run turns back at its next boundary, as if it had been asked to.
+    fn settle_or_turn(&self) -> Result<(), DirectoryError> {
+        match self.settle() {
+            Ok(()) => Ok(()),
+            Err(error) => self.directory.turn_back(&format!("the switch could not be completed after a reboot: {}", end::said(&error))),
+        }
+    }
+
+    /// A power cut may have undone renames of a switch that had ended.
+    fn settle(&self) -> Result<(), InstallError> {
+        let journal = self.file.journal();
+        if !journal.switched() || journal.turned().is_some() || journal.closed().is_some() || journal.ended_in(Task::Switch) == Some(self.boot) {
+            return Ok(());
+        }
+        switch::settle(&self.layout.run, &self.layout.app(), &self.links()?)
+    }
+
+    fn unswitch(&self) -> Result<(), End> {
+        self.put_back().map_err(|e| end::own(&e))?;
+        match (&self.request.from, &self.prepared.plan.from, &self.prepared.from_unreadable) {
+            (Some(from), Some(hooks), None) => verify::mend(&self.layout, &from.release.package, hooks).map_err(|e| end::own(&e)),
+            (Some(_) | None, Some(_) | None, Some(_) | None) => Ok(()),
+        }
+    }
+
+    fn put_back(&self) -> Result<(), InstallError> {
         unswitch::unswitch(&self.layout.run, &self.layout.app())?;
         // A commit that failed half-way may have said something else.
         installed::save(&self.layout.installed(), &unswitch::record(&self.layout.run)?.installed)
@@ -248,12 +296,24 @@ impl Run {
         probe::until_healthy(check, command).map_err(|why| end::failed(Cause::Own, &why, ""))
     }
 
-    /// False when there is no record of the switch.
-    fn commit(&self) -> Result<bool, InstallError> {
-        let Some(decision) = installed::load::<Decision>(&switch::decision_path(&self.layout.run))? else { return Ok(false) };
-        installed::save(&self.layout.installed(), &decision.installed)?;
-        verify::mark_committed(&self.layout, &self.request.to.release.package)?;
-        Ok(true)
+    fn commit(&self) -> Result<(), End> {
+        let package = self.request.to.release.package;
+        let (ready, verified) = self.make_durable().map_err(|e| end::own(&e))?;
+        let Some(ready) = ready else { return Err(end::failed(Cause::Own, "the switch has left no record", "")) };
+        verify::seal(&self.layout, &package, verified).map_err(|e| end::own(&e))?;
+        installed::save(&self.layout.installed(), &ready.decision.installed).map_err(|e| end::own(&e))
+    }
+
+    /// What was switched is durable, and what it took the place of is where it outlives the run. Also when the release was
+    /// verified, in seconds since 1970, with some to spare.
+    fn make_durable(&self) -> Result<(Option<Ready>, i64), InstallError> {
+        let Some(ready) = switch::decided(&self.layout.run)? else { return Ok((None, 0)) };
+        switch::sync(&ready.decision, &self.layout.app())?;
+        let record = unswitch::record(&self.layout.run)?;
+        let copies = kept::Copies::open(&keep::copies_path(&self.layout.run), record.copies)?;
+        foreign::take(&self.layout.foreign(), &record, &ready.decision, &copies)?;
+        let verified = self.file.journal().records().first().map_or(0, |r| r.wall / 1000);
+        Ok((Some(ready), i64::try_from(verified).unwrap_or(i64::MAX) - CLOCK_STEPS))
     }
 
     fn finish(self, outcome: Outcome) -> Result<Outcome, DirectoryError> {
@@ -261,6 +321,7 @@ impl Run {
             self.directory.write_report(&report)?;
         }
         sweep(&self.layout, &outcome);
+        seal::sweep(&self.layout);
         Ok(outcome)
     }
 }

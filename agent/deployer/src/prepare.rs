@@ -20,7 +20,7 @@ use crate::install::InstallError;
 use crate::install::installed;
 use crate::install::permissions::Names;
 use crate::install::plan::{Original, Originals};
-use crate::install::spec::{Exists, Files, Permission, Spec};
+use crate::install::spec::{Context, Exists, Files, Permission, Spec};
 use crate::layout::Layout;
 
 /// The plan's file in the run directory.
@@ -50,9 +50,6 @@ pub enum PrepareError {
     /// The AppSpec.
     #[error("failed to understand the AppSpec: {0}")]
     AppSpec(#[from] appspec::Note),
-    /// Not built yet; ignoring it would leave files open to others.
-    #[error("permissions with acls or context are not supported yet ({0})")]
-    NotYet(String),
     /// The plan's own file.
     #[error(transparent)]
     Record(#[from] InstallError),
@@ -88,7 +85,7 @@ pub fn prepare(request: &Request, layout: &Layout) -> Result<Prepared, PrepareEr
         from_health: request.from.as_ref().is_some_and(|t| t.health.is_some()),
         again: request.kind == run::Kind::GoBack,
     };
-    let mut prepared = Prepared { plan, install: install(&to)?, from_unreadable };
+    let mut prepared = Prepared { plan, install: install(&to), from_unreadable };
     changes::apply(&request.changes, to.file_exists_behavior.is_some(), &mut prepared);
     installed::save(&path, &prepared)?;
     Ok(prepared)
@@ -146,29 +143,26 @@ fn hooks(spec: &AppSpec, cap: Millis) -> Hooks {
     Event::ALL.into_iter().map(scripts).filter(|(_, scripts): &(_, Vec<_>)| !scripts.is_empty()).collect()
 }
 
-fn install(spec: &AppSpec) -> Result<Spec, PrepareError> {
-    let permission = |p: &appspec::Permission| {
-        if p.acls.is_some() || p.context.is_some() {
-            return Err(PrepareError::NotYet(p.object.clone()));
-        }
-        Ok(Permission {
-            object: p.object.clone(),
-            pattern: p.pattern.clone(),
-            except: p.except.clone(),
-            of_files: p.files,
-            of_folders: p.directories,
-            mode: p.mode,
-            owner: p.owner.clone(),
-            group: p.group.clone(),
-        })
+fn install(spec: &AppSpec) -> Spec {
+    let permission = |p: &appspec::Permission| Permission {
+        object: p.object.clone(),
+        pattern: p.pattern.clone(),
+        except: p.except.clone(),
+        of_files: p.files,
+        of_folders: p.directories,
+        mode: p.mode,
+        owner: p.owner.clone(),
+        group: p.group.clone(),
+        acls: p.acls.clone(),
+        context: p.context.as_ref().map(|c| Context { user: c.user.clone(), kind: c.kind.clone(), range: c.range.clone() }),
     };
-    Ok(Spec {
+    Spec {
         files: spec.files.iter().map(|f| Files { source: f.source.clone(), destination: f.destination.clone() }).collect(),
         exists: match spec.file_exists_behavior {
             Some(FileExists::Overwrite) => Exists::Overwrite,
             Some(FileExists::Retain) => Exists::Retain,
             Some(FileExists::Disallow) | None => Exists::Disallow,
         },
-        permissions: spec.permissions.iter().map(permission).collect::<Result<_, _>>()?,
-    })
+        permissions: spec.permissions.iter().map(permission).collect(),
+    }
 }

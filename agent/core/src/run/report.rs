@@ -84,7 +84,7 @@ fn told(task: Task, end: &End) -> bool {
     }
     match task {
         Task::Hook { .. } | Task::Switch | Task::Unswitch | Task::Health(_) => true,
-        Task::Verify | Task::Keep | Task::Commit => matches!(end, End::Failed(_)),
+        Task::Verify | Task::Keep | Task::Prepare | Task::Commit => matches!(end, End::Failed(_)),
     }
 }
 

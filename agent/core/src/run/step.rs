@@ -57,7 +57,7 @@ pub fn next(request: &Request, plan: &Plan, journal: &Journal, sight: &Sight) ->
         return match task {
             Task::Hook { .. } if planted(Bug::LostHookAgain) => Step::Do(task),
             Task::Hook { .. } => Step::Adopt(task, process),
-            Task::Verify | Task::Keep | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => Step::Do(task),
+            Task::Verify | Task::Keep | Task::Prepare | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => Step::Do(task),
         };
     }
     match journal.turned() {
@@ -184,6 +184,7 @@ fn said(task: Task, failure: &Failure) -> Why {
     let what = match task {
         Task::Verify => "verifying the release".to_owned(),
         Task::Keep => "keeping what is installed".to_owned(),
+        Task::Prepare => "preparing the files".to_owned(),
         Task::Hook { event, .. } => event.to_string(),
         Task::Switch => Event::Install.to_string(),
         Task::Unswitch => "switching back".to_owned(),

@@ -170,6 +170,13 @@ enum Unusable {
     NotExecutable,
 }
 
+/// Makes scripts executable ahead of time; what is wrong with one is told when it is its turn.
+pub fn make_executable<'a>(release: &Path, scripts: impl Iterator<Item = &'a Script>) {
+    for script in scripts {
+        let _ = readable(release, Path::new(script.location.trim_start_matches('/')));
+    }
+}
+
 /// Finds the script beneath the release and makes it executable (H6).
 fn readable(release: &Path, location: &Path) -> Result<Start, Unusable> {
     let mut file: File = place::open_beneath(release, location).map_err(|_| Unusable::Missing)?;

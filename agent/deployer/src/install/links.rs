@@ -6,7 +6,6 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use pilotage_disk::durable;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
@@ -30,11 +29,10 @@ pub fn read(app: &Path) -> Result<Links, InstallError> {
     Ok(Links { current: one("current")?, previous: one("previous")? })
 }
 
-/// Makes both as given, durable.
+/// Makes both as given; durable when the folder is synced.
 pub fn write(app: &Path, links: &Links) -> Result<(), InstallError> {
     set(&app.join("current"), links.current.as_deref())?;
-    set(&app.join("previous"), links.previous.as_deref())?;
-    Ok(durable::sync_dir(app)?)
+    set(&app.join("previous"), links.previous.as_deref())
 }
 
 /// Points one link somewhere, or removes it.

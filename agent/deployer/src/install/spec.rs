@@ -53,4 +53,21 @@ pub struct Permission {
     pub owner: Option<String>,
     /// Name or number.
     pub group: Option<String>,
+    /// Access control entries in canonical form; none: no `acls` key.
+    #[serde(default)]
+    pub acls: Option<Vec<String>>,
+    /// SELinux.
+    #[serde(default)]
+    pub context: Option<Context>,
+}
+
+/// An SELinux context.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    /// SELinux's user.
+    pub user: Option<String>,
+    /// SELinux's type.
+    pub kind: String,
+    /// Sensitivity and categories.
+    pub range: Option<String>,
 }

@@ -305,7 +305,7 @@ impl Run {
             Task::Hook { side: Side::To, event: Event::ValidateService, .. } if self.directory.plan.again => behaviour(Some(self.directory.to())).fails_back,
             Task::Hook { side: Side::To, .. } | Task::Switch if !back => behaviour(Some(self.directory.to())).fails_at == Some(task.event()),
             Task::Hook { side: Side::From, event: Event::ApplicationStop, .. } => behaviour(self.directory.from()).fails_at == Some(Event::ApplicationStop),
-            Task::Hook { .. } | Task::Switch | Task::Unswitch | Task::Verify | Task::Keep | Task::Health(_) | Task::Commit => false,
+            Task::Hook { .. } | Task::Switch | Task::Unswitch | Task::Verify | Task::Keep | Task::Prepare | Task::Health(_) | Task::Commit => false,
         }
     }
 
@@ -320,13 +320,13 @@ impl Run {
             }
             Task::Switch => (app.installed, app.mixed) = (Some(to), false),
             Task::Unswitch => (app.installed, app.mixed) = (from, false),
-            Task::Hook { .. } | Task::Verify | Task::Keep | Task::Health(_) | Task::Commit => {}
+            Task::Hook { .. } | Task::Verify | Task::Keep | Task::Prepare | Task::Health(_) | Task::Commit => {}
         }
     }
 }
 
 fn takes_no_time(task: Task) -> bool {
-    matches!(task, Task::Verify | Task::Commit)
+    matches!(task, Task::Verify | Task::Prepare | Task::Commit)
 }
 
 fn failed(cause: Cause, message: &str) -> End {

@@ -90,7 +90,7 @@ fn check(entries: Vec<Entry>, sight: Sight, expected: &Step) {
 
 #[test]
 fn the_permission_is_tested_immediately_before_the_first_disturbing_task() {
-    let kept = || until(Task::Keep, End::good());
+    let kept = || until(Task::Prepare, End::good());
     let why = |text: &str| Step::Close(Outcome::NotBegun { why: Why::lossy(text) });
     check(kept(), sight(), &Step::Disturb);
     check(kept(), Sight { uptime: Uptime(1001), ..sight() }, &why("the permission ran out 1ms ago"));
@@ -205,7 +205,7 @@ fn what_is_blocked_is_switched_back_to_but_not_started() {
 fn the_phase_and_the_report_come_from_the_journal() {
     let validate = hook(Side::To, Event::ValidateService);
     let mut entries = until(validate, failed(Cause::Exited(1)));
-    assert_eq!(journal(until(Task::Keep, End::good())).phase(), Phase::Beginning);
+    assert_eq!(journal(until(Task::Prepare, End::good())).phase(), Phase::Beginning);
     assert_eq!(journal(entries.clone()).phase(), Phase::Forward(Event::ValidateService));
     entries.push(Entry::Turned(Turn::Failed(Why::lossy("x"))));
     entries.push(Entry::Closed(Outcome::RolledBack { why: Why::lossy("x") }));
@@ -276,7 +276,7 @@ fn perform(step: Step, journal: &mut Journal, file: &mut Vec<u8>, world: &mut Wo
                 (Task::Switch, End::Good { .. }) => world.files = Some(true),
                 (Task::Switch, End::Failed(_)) => world.files = Some(false),
                 (Task::Unswitch, _) => world.files = None,
-                (Task::Verify | Task::Keep | Task::Hook { .. } | Task::Health(_) | Task::Commit, _) => {}
+                (Task::Verify | Task::Keep | Task::Prepare | Task::Hook { .. } | Task::Health(_) | Task::Commit, _) => {}
             }
             if !dice.one_in(12) {
                 write(journal, Entry::Ended { task, end });
