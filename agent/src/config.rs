@@ -88,6 +88,25 @@ pub enum Command {
         /// Which app.
         app: AppName,
     },
+    /// Take over what CodeDeploy's agent has installed, with a way back; restarts nothing.
+    Adopt {
+        /// As which app.
+        app: AppName,
+        /// From whom.
+        #[arg(long, value_enum)]
+        from: Peer,
+        /// Its deployment group: the folder's name below its root_dir.
+        #[arg(long)]
+        group: String,
+        /// CodeDeploy's configuration; else /etc/codedeploy-agent/conf/codedeployagent.yml, when it is there.
+        #[arg(long, value_name = "FILE")]
+        codedeploy_config: Option<PathBuf>,
+    },
+    /// Hand an adopted app back: its files stay, CodeDeploy's records are written again, and it is pinned.
+    Release {
+        /// Which app.
+        app: AppName,
+    },
     /// The runs that are kept here, and how each ended.
     Runs,
     /// What the hooks of a run have printed.
@@ -100,6 +119,13 @@ pub enum Command {
     },
     /// Deploy a bundle on this host without a coordinator, as codedeploy-local does.
     Local(crate::local::Flags),
+}
+
+/// Other deployers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Peer {
+    /// AWS CodeDeploy's agent.
+    Codedeploy,
 }
 
 /// How to start.

@@ -5,13 +5,13 @@
 //! Everything lies below `root_dir`: what CodeDeploy's users look for by its names (`root`), and our own state in `.pilotage`
 //! (`group`: what each deployment group runs). One command at a time works below one `root_dir`.
 
-mod bundle;
-mod configuration;
+pub mod bundle;
+pub mod configuration;
 mod events;
 mod flags;
 mod follow;
 mod group;
-mod records;
+pub mod records;
 mod retention;
 mod root;
 mod words;

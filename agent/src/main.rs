@@ -2,6 +2,7 @@
 //! is the service; the subcommands are hands of a person at this host and talk to the running service, but for `local`, which
 //! needs none.
 
+mod adopt;
 mod clock;
 mod config;
 mod fetch;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use futures_util::StreamExt as _;
 use pilotage_agent_core::acceptable::{HostPolicy, Seen};
 use pilotage_agent_core::slot::host::{self, Host};
@@ -24,9 +24,10 @@ use pilotage_shared::metrics::HostMetrics;
 use pilotage_shared::name::{AppName, Why};
 use pilotage_shared::release::Release;
 use pilotage_shared::wire::{Frame, Welcome};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error, info, warn};
 
+use crate::adopt::{self, Adopted};
 use crate::clock;
 use crate::config::Config;
 use crate::fetch::{self, StageError};
@@ -48,6 +49,27 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How often the host is measured.
 const MEASURE: Duration = Duration::from_secs(5);
 
+/// Where a person's answer goes.
+type Reply = oneshot::Sender<Result<String, String>>;
+/// A person's wish that takes long.
+type Work = Box<dyn FnOnce() -> End + Send>;
+/// It is done.
+type Done = (End, Reply);
+
+/// How a wish that takes long has ended.
+enum End {
+    Adopted(Adopted),
+    Told(String),
+    Failed(anyhow::Error),
+    /// It was pinned for it; before it was pinned so.
+    NotReleased { name: AppName, pinned: Option<Why>, error: anyhow::Error },
+}
+
+fn answer(to: Reply, result: anyhow::Result<String>) {
+    // Whoever asked may be gone.
+    let _ = to.send(result.map_err(|e| format!("{e:#}")));
+}
+
 /// The loop's state.
 struct Agent {
     config: Config,
@@ -64,6 +86,7 @@ struct Agent {
     answers: mpsc::Sender<Answer>,
     staged: mpsc::Sender<(AppName, Release, Result<(), StageError>)>,
     reports: watch::Sender<u64>,
+    done: mpsc::Sender<Done>,
     view: watch::Sender<View>,
     meter: Meter,
 }
@@ -82,6 +105,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (answers_to, mut answers) = mpsc::channel(64);
     let (staged_to, mut staged) = mpsc::channel(16);
     let (asked_to, mut asked) = mpsc::channel(4);
+    let (done_to, mut done) = mpsc::channel(4);
     let (hosts, hosts_seen) = watch::channel(host.clone());
     let (reports, reports_seen) = watch::channel(0);
     let (view, view_seen) = watch::channel(View::default());
@@ -112,6 +136,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         answers: answers_to,
         staged: staged_to,
         reports,
+        done: done_to,
         view,
     };
     for (name, check) in checks {
@@ -131,10 +156,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             Some(news) = news.recv() => agent.heard(news).await?,
             Some(answer) = answers.recv() => agent.answered(answer),
             Some((app, release, result)) = staged.recv() => agent.staged(&app, release, result),
-            Some((wish, to)) = asked.recv() => {
-                // Whoever asked may be gone.
-                let _ = to.send(agent.wished(wish).map_err(|e| format!("{e:#}")));
-            }
+            Some((wish, to)) = asked.recv() => agent.asked(wish, to),
+            Some(done) = done.recv() => agent.done(done),
             _ = measure.tick() => agent.measure(),
             () = tokio::time::sleep(wake) => {}
             Some(_) = signals.next() => break,
@@ -384,6 +407,77 @@ impl Agent {
         self.telling.tell(slots, self.host.blocked.version, now).await;
     }
 
+    fn asked(&mut self, wish: Wish, to: Reply) {
+        let slow = match wish {
+            Wish::Adopt(order) => self.adopting(order),
+            Wish::Release(name) => self.releasing(&name),
+            Wish::Status | Wish::Explain | Wish::Rollback(..) | Wish::Pin(..) | Wish::Unpin(_) => return answer(to, self.wished(wish)),
+        };
+        match slow {
+            Err(error) => answer(to, Err(error)),
+            Ok(work) => {
+                let done = self.done.clone();
+                tokio::spawn(async move {
+                    let end = tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| End::Failed(anyhow::Error::new(e)));
+                    // The loop is gone only when the agent stops.
+                    let _ = done.send((end, to)).await;
+                });
+            }
+        }
+    }
+
+    /// What takes long is looked at before it begins, and again when it is done.
+    fn adopting(&mut self, order: adopt::Order) -> anyhow::Result<Work> {
+        let empty = Slot::default();
+        let slot = self.apps.get(&order.app).map_or(&empty, |app| &app.slot);
+        if slot.running.is_some() || slot.run.is_some() {
+            bail!("something is deployed to {} here already: only what is empty can adopt", order.app);
+        }
+        let layout = self.layout.clone();
+        Ok(Box::new(move || adopt::adopt(&layout, &order).map_or_else(End::Failed, End::Adopted)))
+    }
+
+    /// Pinned first: nothing may begin while the records are written.
+    fn releasing(&mut self, name: &AppName) -> anyhow::Result<Work> {
+        let before = self.slot(name)?.clone();
+        let (record, running) = by_hand::hand_back(&before, Why::lossy("handed back to CodeDeploy"))?;
+        self.write_slot(name, record)?;
+        let (layout, name) = (self.layout.clone(), name.clone());
+        Ok(Box::new(move || match adopt::hand_back(&layout, &name, &running) {
+            Ok(told) => End::Told(told),
+            Err(error) => End::NotReleased { name, pinned: before.pinned, error },
+        }))
+    }
+
+    fn done(&mut self, (end, to): Done) {
+        answer(to, match end {
+            End::Adopted(adopted) => self.adopted(adopted),
+            End::Told(told) => Ok(told),
+            End::Failed(error) => Err(error),
+            End::NotReleased { name, pinned, error } => {
+                let unpinned = self.slot(&name).map(|slot| Slot { pinned, ..slot.clone() });
+                match unpinned.and_then(|record| self.write_slot(&name, record)) {
+                    Ok(()) => Err(error),
+                    Err(also) => Err(error.context(format!("it stays pinned: {also:#}"))),
+                }
+            }
+        });
+    }
+
+    fn adopted(&mut self, Adopted { app: name, release, told }: Adopted) -> anyhow::Result<String> {
+        let empty = Slot::default();
+        let record = by_hand::adopt(self.apps.get(&name).map_or(&empty, |app| &app.slot), release)?;
+        self.write_slot(&name, record)?;
+        info!(app = %name, package = %release.package.short(), "adopted");
+        Ok(told)
+    }
+
+    fn write_slot(&mut self, name: &AppName, record: Slot) -> anyhow::Result<()> {
+        self.ledger.write_slot(name, &record)?;
+        self.apps.entry(name.clone()).or_insert_with(|| App::new(Slot::default(), Life::default())).slot = record;
+        Ok(())
+    }
+
     fn wished(&mut self, wish: Wish) -> anyhow::Result<String> {
         let (name, record, done) = match wish {
             Wish::Status => return Ok(self.said()),
@@ -400,6 +494,7 @@ impl Agent {
                 let record = by_hand::unpin(self.slot(&name)?)?;
                 (name, record, "follows the coordinator again")
             }
+            Wish::Adopt(_) | Wish::Release(_) => bail!("it takes long, and is done elsewhere"),
         };
         self.ledger.write_slot(&name, &record)?;
         let begins = record.run.is_some();

@@ -8,9 +8,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use pilotage_bundle::appspec;
+use pilotage_bundle::appspec::{self, AppSpec};
 use pilotage_disk::durable;
 use pilotage_shared::manifest::{Kind, Manifest};
+use pilotage_shared::name::AppName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -22,9 +23,11 @@ use crate::layout::Layout;
 
 /// What a group has put at its destinations, as the deployer keeps it (`private/installed/<app>`).
 #[derive(Default, Serialize, Deserialize)]
-struct Installed {
-    files: BTreeSet<PathBuf>,
-    folders: BTreeSet<PathBuf>,
+pub struct Installed {
+    /// Files and links.
+    pub files: BTreeSet<PathBuf>,
+    /// Folders that were made for them.
+    pub folders: BTreeSet<PathBuf>,
 }
 
 /// D8: the bundle is unpacked.
@@ -35,9 +38,7 @@ pub fn most_recent(root: &Root, group: &str, deployed: &Deployed) -> anyhow::Res
 
 /// D1, D7, D8 with G4 mended: after the whole deployment.
 pub fn committed(root: &Root, state: &Layout, group: &Group, deployed: &Deployed) -> anyhow::Result<()> {
-    let path = state.private().join("installed").join(group.app.as_str());
-    let text = fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
-    let installed: Installed = serde_json::from_slice(&text).with_context(|| format!("the record {} is damaged", path.display()))?;
+    let installed = load_installed(state, &group.app)?;
     write(root, &format!("{}-cleanup", group.name), &cleanup(&installed))?;
     let archive = root.deployment(&group.name, &deployed.deployment).join("deployment-archive");
     let instructions = serde_json::to_vec(&json!({ "instructions": instructions(&installed, state, group, deployed, &archive)? }))?;
@@ -48,7 +49,7 @@ pub fn committed(root: &Root, state: &Layout, group: &Group, deployed: &Deployed
 
 /// One path a line, folders before what lies in them. A name that would be two lines is left out: CodeDeploy could not read
 /// the list any more (D6).
-fn cleanup(installed: &Installed) -> Vec<u8> {
+pub fn cleanup(installed: &Installed) -> Vec<u8> {
     let all: BTreeSet<&PathBuf> = installed.folders.iter().chain(&installed.files).collect();
     let lines = all.iter().map(|path| path.as_os_str().as_bytes()).filter(|line| !line.contains(&b'\n'));
     lines.flat_map(|line| [line, b"\n"].concat()).collect()
@@ -59,16 +60,7 @@ fn instructions(installed: &Installed, state: &Layout, group: &Group, deployed: 
     let manifest = Manifest::decode(&fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?)?;
     let text = fs::read(state.release(&group.app, &deployed.package).join(&manifest.appspec)).context("failed to read the AppSpec")?;
     let spec = appspec::parse(&text)?;
-    let source = |to: &Path| {
-        spec.files.iter().find_map(|rule| {
-            let below = to.strip_prefix(&rule.destination).ok()?;
-            let whole = matches!(manifest.get(&rule.source).map(|e| &e.kind), Some(Kind::File { .. } | Kind::Link { .. }));
-            match whole {
-                true => (Path::new(&rule.source).file_name() == Some(below.as_os_str())).then(|| archive.join(&rule.source)),
-                false => Some(archive.join(&rule.source).join(below)).filter(|from| from.symlink_metadata().is_ok()),
-            }
-        })
-    };
+    let source = |to: &Path| Some(archive.join(source(&spec, &manifest, to)?)).filter(|from| from.symlink_metadata().is_ok());
     let mut all: Vec<Value> = installed.folders.iter().map(|folder| json!({"type": "mkdir", "directory": folder})).collect();
     all.extend(installed.files.iter().filter_map(|to| Some(json!({"type": "copy", "source": source(to)?, "destination": to}))));
     Ok(all)
@@ -79,11 +71,20 @@ fn write(root: &Root, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     durable::replace(&path, bytes, 0o644).with_context(|| format!("failed to write {}", path.display()))
 }
 
-/// A group that CodeDeploy's agent has deployed: what it has installed is ours from now on, and the revision of its last
-/// successful deployment is what runs. Nothing is touched.
-pub fn take_over(root: &Root, state: &Layout, group: &mut Group) -> anyhow::Result<()> {
-    let record = |name: String| trusted(&root.instructions().join(name));
-    let Some(list) = record(format!("{}-cleanup", group.name))? else { return Ok(()) };
+/// What CodeDeploy's agent says that a group has on this host.
+pub struct Found {
+    /// What it has installed, as far as it is still there.
+    pub installed: Installed,
+    /// Its last successful deployment (by CodeDeploy's word: set when its Install ended, D8), when its archive is still there.
+    pub deployment: Option<(String, PathBuf)>,
+    /// One that came after it, and did not come so far.
+    pub tried_since: Option<String>,
+}
+
+/// Reads its records; none when it never deployed the group.
+pub fn of_codedeploy(instructions: &Path, group: &str) -> anyhow::Result<Option<Found>> {
+    let record = |name: String| trusted(&instructions.join(name));
+    let Some(list) = record(format!("{group}-cleanup"))? else { return Ok(None) };
     let mut installed = Installed::default();
     // The last line counts only when it was written whole (D3); entries of SELinux hold a zero.
     for line in list.split_inclusive(|b| *b == b'\n').filter_map(|l| l.strip_suffix(b"\n")).filter(|l| l.starts_with(b"/") && !l.contains(&0)) {
@@ -94,15 +95,34 @@ pub fn take_over(root: &Root, state: &Layout, group: &mut Group) -> anyhow::Resu
             Err(_) => false,
         };
     }
-    let path = state.private().join("installed").join(group.app.as_str());
-    durable::replace(&path, &serde_json::to_vec(&installed)?, 0o600)?;
-    let last = record(format!("{}_last_successful_install", group.name))?.map(|text| String::from_utf8_lossy(&text).trim().to_owned());
-    let archive = last.as_ref().map(|folder| Path::new(folder).join("deployment-archive")).filter(|archive| archive.is_dir());
-    let taken = archive.as_ref().map(|archive| bundle::take(archive, None, state, &group.app)).transpose();
+    let folder = |name: &str| Ok::<_, anyhow::Error>(record(format!("{group}_{name}_install"))?.map(|text| String::from_utf8_lossy(&text).trim().to_owned()));
+    let (last, recent) = (folder("last_successful")?, folder("most_recent")?);
+    let named = |folder: &str| Path::new(folder).file_name().map(|name| name.to_string_lossy().into_owned());
+    let archive = |folder: &str| Some(Path::new(folder).join("deployment-archive")).filter(|archive| archive.is_dir());
+    let deployment = last.as_deref().and_then(|folder| Some((named(folder)?, archive(folder)?)));
+    Ok(Some(Found { installed, deployment, tried_since: recent.filter(|recent| Some(recent) != last.as_ref()).as_deref().and_then(named) }))
+}
+
+/// What a path was installed from, inside the bundle.
+pub fn source(spec: &AppSpec, manifest: &Manifest, to: &Path) -> Option<PathBuf> {
+    spec.files.iter().find_map(|rule| {
+        let below = to.strip_prefix(&rule.destination).ok()?;
+        match manifest.get(&rule.source).map(|e| &e.kind) {
+            Some(Kind::File { .. } | Kind::Link { .. }) => (Path::new(&rule.source).file_name() == Some(below.as_os_str())).then(|| PathBuf::from(&rule.source)),
+            Some(Kind::Directory) | None => Some(Path::new(&rule.source).join(below)),
+        }
+    })
+}
+
+/// A group that CodeDeploy's agent has deployed: what it has installed is ours from now on, and the revision of its last
+/// successful deployment is what runs. Nothing is touched.
+pub fn take_over(root: &Root, state: &Layout, group: &mut Group) -> anyhow::Result<()> {
+    let Some(Found { installed, deployment, .. }) = of_codedeploy(&root.instructions(), &group.name)? else { return Ok(()) };
+    save_installed(state, &group.app, &installed)?;
+    let taken = deployment.as_ref().map(|(_, archive)| bundle::take(archive, None, state, &group.app)).transpose();
     let (files, name) = (installed.files.len(), &group.name);
-    match (taken, last.as_deref().and_then(|l| Path::new(l).file_name())) {
-        (Ok(Some(taken)), Some(deployment)) => {
-            let deployment = deployment.to_string_lossy().into_owned();
+    match (taken, deployment) {
+        (Ok(Some(taken)), Some((deployment, _))) => {
             words::say(&format!("{name} was deployed by CodeDeploy: {deployment} and its {files} files are taken over"));
             group.take_over(state, Deployed { deployment, attempt: 0, package: taken.digest })
         }
@@ -115,6 +135,19 @@ pub fn take_over(root: &Root, state: &Layout, group: &mut Group) -> anyhow::Resu
             Ok(())
         }
     }
+}
+
+/// As if the deployer had put it there.
+pub fn save_installed(state: &Layout, app: &AppName, installed: &Installed) -> anyhow::Result<()> {
+    let path = state.private().join("installed").join(app.as_str());
+    durable::replace(&path, &serde_json::to_vec(installed)?, 0o600).with_context(|| format!("failed to write {}", path.display()))
+}
+
+/// What an app has put at its destinations.
+pub fn load_installed(state: &Layout, app: &AppName) -> anyhow::Result<Installed> {
+    let path = state.private().join("installed").join(app.as_str());
+    let text = fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("the record {} is damaged", path.display()))
 }
 
 /// A record that only root (or we) could have written.
