@@ -10,6 +10,7 @@ pub mod host;
 pub mod package;
 pub mod recover;
 pub mod runs;
+pub mod schema;
 pub mod simulate;
 pub mod status;
 pub mod turn;
