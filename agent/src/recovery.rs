@@ -83,6 +83,7 @@ mod tests {
             variables: BTreeMap::new(),
             proofs: Vec::new(),
             state: "/".into(),
+            host: Default::default(),
         }
     }
 

@@ -35,11 +35,11 @@
 //! # Chart
 //!
 //! ```text
-//!  Opened ─▶ Verify ─▶ Keep ─┬─ permission good ─▶ Disturbed ─▶ stop of the old ─▶ BeforeInstall ─▶ Install ─▶ … ─▶ Commit ─▶ Committed
-//!                            └─ permission void ─▶ NotBegun          │ a task failed, or TURN_BACK at a task boundary
+//!  Opened ─▶ Verify ─▶ (Preflight) ─▶ Keep ─┬─ permission good ─▶ Disturbed ─▶ stop of the old ─▶ BeforeInstall ─▶ Install ─▶ … ─▶ Commit ─▶ Committed
+//!                 a failure, or permission void └─▶ NotBegun          │ a task failed, or TURN_BACK at a task boundary
 //!                                                                    ▼
-//!                                                 Turned ─▶ stop of the new ─▶ switch back ─▶ start ─▶ validate ─┬▶ RolledBack
-//!                                                                                                                └▶ NeedsHands
+//!                              Turned ─▶ (OnFailure) ─▶ stop of the new ─▶ switch back ─▶ start ─▶ validate ─┬▶ (OnRollback) ─▶ RolledBack
+//!                                                                                                            └▶ NeedsHands
 //! ```
 
 pub mod report;
@@ -47,7 +47,7 @@ pub mod request;
 pub mod step;
 
 pub use report::report;
-pub use request::{Contract, Kind, Permit, Request, Target};
+pub use request::{Contract, HostOffers, Kind, LATER, Permit, REBOOT, Request, Target};
 pub use step::{Sight, Step, next};
 
 /// The agent's order: JSON of [`Request`].

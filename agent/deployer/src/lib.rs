@@ -5,12 +5,18 @@
 
 pub mod ask;
 pub mod clock;
+pub mod declared;
 pub mod directory;
+pub mod drain;
 pub mod hook;
 pub mod install;
 pub mod layout;
+pub mod offered;
 pub mod perform;
 pub mod place;
 pub mod prepare;
 pub mod probe;
+pub mod reboot;
+pub mod service;
+pub mod shared;
 pub mod verify;

@@ -1,6 +1,8 @@
 //! The real deployer on real files with real shell hooks.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
+#[path = "run/contract.rs"]
+mod contract;
 #[path = "run/files.rs"]
 mod files;
 #[path = "run/hooks.rs"]
@@ -9,5 +11,9 @@ mod hooks;
 mod killed;
 #[path = "run/lifecycle.rs"]
 mod lifecycle;
+#[path = "run/ours.rs"]
+mod ours;
+#[path = "run/output.rs"]
+mod output;
 #[path = "run/world.rs"]
 mod world;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::{Context as _, bail};
-use pilotage_bundle::unpack;
+use pilotage_bundle::{appspec, unpack};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::manifest::Manifest;
 use pilotage_shared::name::AppName;
@@ -49,7 +49,14 @@ fn one(layout: &Layout, app: &AppName, package: &Digest) -> anyhow::Result<Vec<u
         bail!("the manifest {} is damaged", path.display());
     }
     let manifest = Manifest::decode(&text).with_context(|| format!("failed to understand the manifest {}", path.display()))?;
-    Ok(unpack::verify(&manifest, &layout.release(app, package))?)
+    let release = layout.release(app, package);
+    let mut found = unpack::verify(&manifest, &release)?;
+    let spec = fs::read(release.join(&manifest.appspec)).ok().and_then(|text| appspec::parse(&text).ok()).unwrap_or_default();
+    let shared: Vec<String> = spec.ours.into_iter().flat_map(|ours| ours.shared).map(|shared| shared.path).collect();
+    // Links to what releases share, and the folders that they stand in, are ours.
+    let links = |path: &str| shared.iter().any(|s| s.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    found.retain(|difference| manifest.get(&difference.path).is_some() || !links(&difference.path));
+    Ok(found)
 }
 
 fn apps(layout: &Layout) -> anyhow::Result<Vec<AppName>> {

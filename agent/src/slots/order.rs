@@ -61,6 +61,7 @@ impl Order<'_> {
             variables: config.variables.clone(),
             proofs: intent.map(|i| i.proofs.clone()).unwrap_or_default(),
             state: layout.state.display().to_string(),
+            host: config.offers.clone(),
         }
     }
 }

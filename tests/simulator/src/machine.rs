@@ -170,6 +170,7 @@ impl Machine {
             variables: BTreeMap::new(),
             proofs: Vec::new(),
             state: String::new(),
+            host: Default::default(),
         };
         RunDirectory::new(request, plan(checked, entry.from.map(|_| checked), entry.kind == RunKind::Again))
     }

@@ -76,6 +76,7 @@ fn request(app: &str) -> Request {
         variables: BTreeMap::new(),
         proofs: Vec::new(),
         state: String::new(),
+        host: Default::default(),
     }
 }
 
