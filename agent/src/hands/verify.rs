@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(verify(&layout, Some(&web)).unwrap_err().to_string(), "there is no release of web on this host");
         let bundle = dir.path().join("bundle");
         fs::create_dir(&bundle).unwrap();
-        fs::write(bundle.join("appspec.yml"), "version: 0.0\nos: linux\n").unwrap();
+        fs::write(bundle.join("appspec.yml"), "version: 0.0\nos: linux\nx-pilotage:\n  shared: [var/storage]\n").unwrap();
         fs::write(bundle.join("page"), "hello").unwrap();
         let objects = Objects::open(&dir.path().join("objects")).unwrap();
         let built = pilotage_bundle::folder::build(&bundle, &objects, None).unwrap();
@@ -114,6 +114,10 @@ mod tests {
         unpack::unpack(&built.manifest, &objects, &layout.release(&web, &package)).unwrap();
         let good = verify(&layout, None).unwrap();
         assert_eq!(good, format!("web  {}  as its manifest says", package.short()));
+        // What a run has put there for shared folders is no difference.
+        fs::create_dir(layout.release(&web, &package).join("var")).unwrap();
+        std::os::unix::fs::symlink("/elsewhere", layout.release(&web, &package).join("var/storage")).unwrap();
+        assert_eq!(verify(&layout, None).unwrap(), good);
         fs::write(layout.release(&web, &package).join("page"), "HELLO").unwrap();
         let bad = verify(&layout, None).unwrap_err().to_string();
         assert!(bad.contains("DIFFERS in 1 place") && bad.contains("\"page\""), "{bad}");

@@ -169,7 +169,7 @@ fn back(plan: &Plan, journal: &Journal, sight: &Sight, turn: &Turn) -> Step {
             },
             Some(End::Good { .. }) if task.starts(Side::From) && journal.ended_in(task) != Some(sight.boot) => return Step::Do(task),
             Some(End::Good { .. }) => {}
-            Some(End::Failed(failure)) if failure.cause.again(true) && !task.tells() && journal.lost(task) < LOST_AT_MOST => return Step::Do(task),
+            Some(End::Failed(failure)) if repeated(task, failure.cause) && journal.lost(task) < LOST_AT_MOST => return Step::Do(task),
             Some(End::Failed(_)) if again_at(plan, journal, sight, task).is_some() => {
                 return match again_at(plan, journal, sight, task) {
                     Some(at) if sight.uptime < at => Step::Wait(at),
@@ -184,6 +184,11 @@ fn back(plan: &Plan, journal: &Journal, sight: &Sight, turn: &Turn) -> Step {
         Some(refused) if plan.from.is_some() && lifecycle::stopped(&begun) => needs_hands(why, &format!("switched back, but not started: {refused}")),
         Some(_) | None => Step::Close(Outcome::RolledBack { why: why.clone() }),
     }
+}
+
+/// On the way back what was lost is done again, unless it was only to be told.
+fn repeated(task: Task, cause: Cause) -> bool {
+    cause.again(!task.tells())
 }
 
 fn needs_hands(why: &Why, then: &str) -> Step {

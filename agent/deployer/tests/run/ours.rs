@@ -143,6 +143,31 @@ fn a_units_file_comes_with_the_package_and_goes_with_it() {
     assert!(!installed.exists());
 }
 
+#[test]
+fn a_run_with_all_of_it_that_is_killed_at_any_entry_goes_back_and_tells_once() {
+    let world = World::new();
+    with_systemd(&world);
+    let tell = "#!/bin/sh\necho $LIFECYCLE_EVENT >> @/told\nsleep 0.02\n";
+    let spec = format!("{SPEC}x-pilotage:\n  service: web\n  drain: {{wait: 10ms}}\n  preflight:\n    - location: tell.sh\n  hooks:\n    OnFailure:\n      - location: tell.sh\n    OnRollback:\n      - location: tell.sh\n  shared: [data]\n");
+    let package = |version: &str, validate: &str| world.package(version, &[("app/page", version), ("tell.sh", tell)], &spec, &[("ValidateService", validate)]);
+    let one = package("1", "true");
+    world.commit(None, &one);
+    let two = package("2", "exit 1");
+    let before = world.photograph();
+    for entries in 1.. {
+        let _ = fs::remove_file(world.path("told"));
+        let run = world.run_directory(&world.request(Some(&one), &two));
+        let through = crate::killed::kill_after(&run, entries);
+        assert!(start(&run).wait().unwrap().success(), "{}", log(&run));
+        assert!(matches!(report(&run).outcome, Outcome::RolledBack { .. }), "killed after {entries}: {}", log(&run));
+        assert_eq!(world.read("told"), "Preflight\nOnFailure\nOnRollback\n", "killed after {entries}: {}", log(&run));
+        assert!(world.photograph() == before && world.path("active").exists(), "killed after {entries}: {}", log(&run));
+        if through && entries > journal(&run).records().len() {
+            return;
+        }
+    }
+}
+
 const RETRY: &str = "x-pilotage:\n  retry: {times: 3, wait: 100ms, at_most: 30s}\n";
 
 fn tries(report: &RunReport) -> (Vec<Option<i32>>, &Outcome) {
