@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pilotage_agent_core::run::HostOffers;
 use pilotage_client::{Address, Secret};
 use pilotage_shared::limits::SOCKET_PATH_MAX;
 use pilotage_shared::name::{AppName, HostName};
@@ -175,6 +176,17 @@ pub enum Launch {
     Plain,
 }
 
+/// Whether a package's script may have this host rebooted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Reboot {
+    /// Its run fails and says so.
+    #[default]
+    Never,
+    /// Exit code 194 asks for it.
+    Allowed,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -188,6 +200,9 @@ struct File {
     #[serde(default)]
     insecure: bool,
     log: Option<String>,
+    #[serde(default)]
+    reboot: Reboot,
+    codedeploy_root: Option<PathBuf>,
     #[serde(default)]
     variables: BTreeMap<String, String>,
 }
@@ -210,6 +225,8 @@ pub struct Config {
     pub launch: Launch,
     /// For `${NAME}` in health checks.
     pub variables: BTreeMap<String, String>,
+    /// What packages may ask of this host, and what it offers to their hooks.
+    pub offers: HostOffers,
     /// The log's level.
     pub log: String,
 }
@@ -263,6 +280,7 @@ impl Service {
         if listen.is_some_and(|a| !a.ip().is_loopback()) {
             bail!("--listen must be a loopback address: /metrics and /ready are for this host");
         }
+        let codedeploy_root = file.codedeploy_root.map(|path| absolute("codedeploy_root", &path)).transpose()?;
         Ok(Config {
             host: host.parse()?,
             coordinator,
@@ -272,6 +290,7 @@ impl Service {
             listen,
             launch,
             variables: file.variables,
+            offers: HostOffers { reboot: file.reboot == Reboot::Allowed && launch == Launch::Systemd, codedeploy_root },
             log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
         })
     }
@@ -286,6 +305,13 @@ pub fn state_home() -> anyhow::Result<PathBuf> {
 /// The caller's own, for hooks of `local` (H1). What is not text is left out.
 pub fn environment() -> BTreeMap<String, String> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+fn absolute(key: &str, path: &Path) -> anyhow::Result<String> {
+    match path.to_str() {
+        Some(text) if path.is_absolute() => Ok(text.to_owned()),
+        Some(_) | None => bail!("{key} {} must be an absolute path", path.display()),
+    }
 }
 
 fn address(text: &str, insecure: bool) -> anyhow::Result<Address> {
@@ -368,6 +394,10 @@ mod tests {
         check(good, &["--coordinator", "c1:7400"], 0o600, "must be unix:/path or http://host:port");
         check(good, &["--coordinator", &format!("unix:/{}", "x".repeat(120))], 0o600, "is longer than");
         check(good, &["--deployer", "/nonexistent"], 0o600, "there is no deployer");
+        let first = |line: &str| format!("{line}\n{good}");
+        check(&first("reboot = 'allowed'\ncodedeploy_root = '/opt/codedeploy-agent/deployment-root'"), &[], 0o600, "");
+        check(&first("reboot = 'always'"), &[], 0o600, "unknown variant `always`");
+        check(&first("codedeploy_root = 'opt'"), &[], 0o600, "codedeploy_root opt must be an absolute path");
     }
 
     #[test]

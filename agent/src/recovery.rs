@@ -84,6 +84,7 @@ mod tests {
             changes: Default::default(),
             proofs: Vec::new(),
             state: "/".into(),
+            host: Default::default(),
         }
     }
 

@@ -370,6 +370,7 @@ impl Agent {
                 app.run_over(name, &means, now);
                 self.reports.send_modify(|n| *n += 1);
                 app.forget_damaged(&self.layout, name);
+                app.wait_after_preflight(&self.layout, name, now);
                 let in_use = app.in_use();
                 if let Err(error) = fetch::sweep(&self.layout, name, &in_use) {
                     warn!(app = %name, %error, "old releases could not be removed");

@@ -11,6 +11,7 @@ pub mod import;
 pub mod package;
 pub mod recover;
 pub mod runs;
+pub mod schema;
 pub mod simulate;
 pub mod status;
 pub mod turn;

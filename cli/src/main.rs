@@ -21,7 +21,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::turn::Turn;
-use crate::command::{Caller, backup, completions, deploy, events, explain, fleet, host, import, package, recover, runs, simulate, status, turn, watch};
+use crate::command::{Caller, backup, completions, deploy, events, explain, fleet, host, import, package, recover, runs, schema, simulate, status, turn, watch};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -78,6 +78,7 @@ enum Command {
     Recover(recover::Args),
     #[command(subcommand)]
     Import(import::Command),
+    Schema(schema::Args),
     /// Print the completion script of a shell
     Completions(completions::Args),
     /// The demo's web application, as its package's hooks call it
@@ -94,7 +95,8 @@ fn main() -> ExitCode {
         }),
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Simulate(args) if args.offline() => or_report(simulate::offline(args, cli.output)),
-        Command::Package(package::Command::Check { path }) => or_report(package::check(path, cli.output)),
+        Command::Package(package::Command::Check { path, appspec }) => or_report(package::check(path, appspec.as_deref(), cli.output)),
+        Command::Schema(args) => schema::run(args),
         Command::Import(command) => or_report(import::run(command, cli.output)),
         _ => or_report(run(&cli)),
     };
@@ -159,6 +161,6 @@ async fn dispatch(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
         Command::Backup(args) => backup::run(args, caller).await,
         Command::Recover(args) => recover::run(args, caller).await,
         // Handled before there is a session.
-        Command::Demo(_) | Command::Completions(_) | Command::DemoApp(_) | Command::Import(_) => Ok(Exit::Reached),
+        Command::Demo(_) | Command::Completions(_) | Command::Schema(_) | Command::DemoApp(_) | Command::Import(_) => Ok(Exit::Reached),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use pilotage_bundle::check::Report;
-use pilotage_bundle::{Built, Objects, check as bundle, pack};
+use pilotage_bundle::{AppSpec, Built, Objects, check as bundle, pack};
 use pilotage_client::encode;
 use pilotage_shared::api::v1::{CreatePackage, ManifestKnown, PackageView};
 use pilotage_shared::digest::Digest;
@@ -19,6 +19,8 @@ use crate::session::Session;
 pub struct Wish {
     /// Folder or archive.
     pub path: PathBuf,
+    /// Its AppSpec's name; none: the usual ones.
+    pub appspec: Option<String>,
     /// Of which app.
     pub app: AppName,
     /// People's name for it.
@@ -28,16 +30,21 @@ pub struct Wish {
 }
 
 /// Looks at a folder or an archive as the coordinator would.
-pub fn check(path: &Path) -> Result<Report, Failure> {
+pub fn check(path: &Path, appspec: Option<&str>) -> Result<Report, Failure> {
     let (_scratch, objects) = store()?;
-    bundle::check(path, &objects, None).map_err(|error| refused(path, &error))
+    bundle::check(path, &objects, appspec).map_err(|error| refused(path, &error))
+}
+
+/// Looks at an AppSpec alone.
+pub fn check_text(path: &Path) -> Result<AppSpec, Failure> {
+    bundle::check_text(path).map_err(|error| refused(path, &error))
 }
 
 /// Makes the package and brings it.
 pub async fn push(session: &Session, wish: Wish) -> Result<PackageView, Failure> {
     let (scratch, objects) = store()?;
-    let path = wish.path.clone();
-    let (built, objects) = blocking(move || (bundle::build(&path, &objects, None), objects)).await?;
+    let (path, appspec) = (wish.path.clone(), wish.appspec.clone());
+    let (built, objects) = blocking(move || (bundle::build(&path, &objects, appspec.as_deref()), objects)).await?;
     let Built { manifest, .. } = built.map_err(|error| refused(&wish.path, &error))?;
     let text = manifest.encode();
     let named = format!("/v1/packages/manifest?app={}&version={}", wish.app, encode(wish.version.as_str()));

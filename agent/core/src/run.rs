@@ -36,11 +36,11 @@
 //! # Chart
 //!
 //! ```text
-//!  Opened ─▶ Verify ─▶ Keep ─▶ Prepare ─┬─ permission good ─▶ Disturbed ─▶ stop of the old ─▶ BeforeInstall ─▶ Switch ─▶ … ─▶ Commit ─▶ Committed
-//!                                       └─ permission void ─▶ NotBegun          │ a task failed, or TURN_BACK at a task boundary
-//!                                                                               ▼
-//!                                                            Turned ─▶ stop of the new ─▶ switch back ─▶ start ─▶ validate ─┬▶ RolledBack
-//!                                                                                                                           └▶ NeedsHands
+//!  Opened ─▶ Verify ─▶ (Preflight) ─▶ Keep ─▶ Prepare ─┬─ permission good ─▶ Disturbed ─▶ stop of the old ─▶ BeforeInstall ─▶ Switch ─▶ … ─▶ Commit ─▶ Committed
+//!                 a failure, or permission void ─▶ NotBegun  │ a task failed, or TURN_BACK at a task boundary
+//!                                                           ▼
+//!                              Turned ─▶ (OnFailure) ─▶ stop of the new ─▶ switch back ─▶ start ─▶ validate ─┬▶ (OnRollback) ─▶ RolledBack
+//!                                                                                                            └▶ NeedsHands
 //! ```
 
 pub mod report;
@@ -48,7 +48,7 @@ pub mod request;
 pub mod step;
 
 pub use report::report;
-pub use request::{Changes, Contract, FileExists, Kind, Permit, Request, Target};
+pub use request::{Changes, Contract, FileExists, HostOffers, Kind, LATER, Permit, REBOOT, Request, Target};
 pub use step::{Sight, Step, next};
 
 /// The agent's order: JSON of [`Request`].

@@ -30,6 +30,11 @@ impl Layout {
         self.app().join("releases").join(package.hex())
     }
 
+    /// What all releases of the app share.
+    pub fn shared(&self) -> PathBuf {
+        self.state.join("shared").join(&self.app)
+    }
+
     /// Links to release directories by digest alone: what hooks are called by.
     pub fn bundles(&self) -> PathBuf {
         self.state.join("bundles")

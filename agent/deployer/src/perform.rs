@@ -1,10 +1,12 @@
 //! Performs one run: asks the core for the next step, does it, records it; until the run is closed and reported.
 
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use pilotage_agent_core::acceptable::{HostPolicy, Seen, acceptable};
 use pilotage_agent_core::journal::line::JournalError;
-use pilotage_agent_core::journal::{Cause, End, Entry, Journal, Record};
+use pilotage_agent_core::journal::{Cause, End, Entry, Journal, Record, Turn};
 use pilotage_agent_core::lifecycle::{self, Plan, Side, Task};
 use pilotage_agent_core::run::{REVOKED, Request, Sight, Step, TURN_BACK, Target, next, report};
 use pilotage_shared::ids::BootId;
@@ -12,10 +14,11 @@ use pilotage_shared::name::Why;
 use pilotage_shared::run::Outcome;
 
 use crate::clock;
+use crate::declared::{Declared, Service};
 use crate::directory::{Directory, DirectoryError, JournalFile};
 use crate::hook::end;
-use crate::hook::order::Program;
-use crate::hook::run::{self as hook, Setting};
+use crate::hook::order::Asks;
+use crate::hook::run::{self as hook, Setting, Wanted};
 use crate::install::keep;
 use crate::install::installed::{self, Installed};
 use crate::install::links::{self, Links};
@@ -24,9 +27,10 @@ use crate::install::ready::{self, Ready};
 use crate::install::{InstallError, context, foreign, kept, switch, sweep, unswitch};
 use crate::layout::Layout;
 use crate::prepare::{self, PrepareError, Prepared};
-use crate::probe;
-use crate::seal;
-use crate::verify;
+use crate::{drain, offered, probe, reboot, seal, service, shared, verify};
+
+/// How often a run that waits looks whether it shall turn back.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A wall clock is set back by so many seconds at most in the middle of a run.
 const CLOCK_STEPS: i64 = 120;
@@ -54,7 +58,8 @@ pub fn perform(path: &Path) -> Result<Outcome, DirectoryError> {
             Prepared::default()
         }
     };
-    let run = Run { directory, request, layout, prepared, file, boot };
+    let reboot_refused = reboot::refused(&request.host);
+    let run = Run { directory, request, layout, prepared, file, boot, reboot_refused };
     run.settle_or_turn()?;
     run.finish_it()
 }
@@ -93,6 +98,7 @@ struct Run {
     prepared: Prepared,
     file: JournalFile,
     boot: BootId,
+    reboot_refused: Option<Why>,
 }
 
 impl Run {
@@ -111,6 +117,9 @@ impl Run {
                     let end = end.unwrap_or_else(|error| end::own(&error));
                     self.file.record(Entry::Ended { task, end })?;
                 }
+                // Something may happen meanwhile that is worth a look.
+                Step::Wait(at) => thread::sleep(LOOK.min(Duration::from_millis((at - sight.uptime).0))),
+                Step::Reboot(_) => self.reboot_refused = Some(reboot::reboot()),
                 Step::Finished(outcome) => return self.finish(outcome),
             }
         }
@@ -132,6 +141,7 @@ impl Run {
                 Some(why) => Some(Why::lossy(why)),
                 None => self.request.from.as_ref().and_then(refused),
             },
+            reboot_refused: self.reboot_refused.clone(),
         })
     }
 
@@ -143,21 +153,16 @@ impl Run {
     }
 
     fn hook(&mut self, task: Task) -> Result<(), DirectoryError> {
-        let (Task::Hook { side, event, script: n }, Some(script)) = (task, self.prepared.plan.script(task).cloned()) else {
+        let (Task::Hook { side, event, script: n }, Some(mut script)) = (task, self.prepared.plan.script(task).cloned()) else {
             return Ok(());
         };
-        let number = self.file.journal().hooks() + 1;
-        let package = self.target(side).release.package;
-        let (release, bundle) = (self.layout.release(&package), self.layout.bundles().join(package.hex()));
-        let setting = Setting {
-            run: &self.layout.run,
-            release: &release,
-            bundle: &bundle,
-            contract: &self.request.contract,
-            variables: &self.request.variables,
-        };
-        let held = self.name_bundle(side).map_err(|e| end::own(&e));
-        let held = held.and_then(|()| hook::make(&setting, number, event.as_str(), n == 0, &script).unwrap_or_else(|e| Err(end::own(&e))));
+        if let (true, Some(Turn::Failed(why) | Turn::Asked(why))) = (task.tells(), self.file.journal().turned()) {
+            script.env.insert("PILOTAGE_REASON".to_owned(), why.to_string());
+        }
+        let asks = self.asks(task, side);
+        let wanted = Wanted { number: self.file.journal().hooks() + 1, event: event.as_str(), first: n == 0, asks, script: &script };
+        let held = self.in_setting(side, |setting| hook::make(setting, &wanted).unwrap_or_else(|e| Err(end::own(&e))));
+        let held = held.unwrap_or_else(|e| Err(end::own(&e)));
         let end = match held {
             Ok(held) => {
                 self.file.record(Entry::Began { task, process: held.process })?;
@@ -169,6 +174,29 @@ impl Run {
             }
         };
         self.file.record(Entry::Ended { task, end })
+    }
+
+    /// A reboot is made for the new release on its way forward; others would wait for it in vain.
+    fn asks(&self, task: Task, side: Side) -> Asks {
+        let means = self.prepared.plan.retry(task).is_some();
+        let forward = side == Side::To && task.disturbs() && self.file.journal().turned().is_none() && !self.prepared.plan.again;
+        Asks { later: means, reboot: means && forward && !task.overruled() }
+    }
+
+    /// With everything that a script of that side is run with.
+    fn in_setting<T>(&self, side: Side, act: impl FnOnce(&Setting) -> T) -> Result<T, InstallError> {
+        self.name_bundle(side)?;
+        let package = self.target(side).release.package;
+        let (release, bundle) = (self.layout.release(&package), self.layout.bundles().join(package.hex()));
+        let contract = &self.request.contract;
+        let mut deployments_log = None;
+        if let Some(root) = self.request.host.codedeploy_root.as_deref().map(Path::new) {
+            self.name_bundle(Side::To)?;
+            offered::offer(root, contract, &self.layout.bundles().join(self.request.to.release.package.hex()), &self.layout.run)?;
+            deployments_log = Some(offered::log(root, contract));
+        }
+        let (run, variables) = (self.layout.run.as_path(), &self.request.variables);
+        Ok(act(&Setting { run, release: &release, bundle: &bundle, contract, variables, deployments_log }))
     }
 
     /// The name that hooks are called by.
@@ -194,15 +222,39 @@ impl Run {
         let package = self.request.to.release.package;
         let failed = |error: InstallError| end::own(&error);
         match task {
-            Task::Verify => verify::verify(&self.layout, &package, &self.prepared).map_err(|e| end::own(&e)),
+            Task::Verify => {
+                verify::verify(&self.layout, &package, &self.prepared).map_err(|e| end::own(&e))?;
+                shared::link(&self.layout, &self.layout.release(&package), &self.prepared.to.shared).map_err(failed)
+            }
             Task::Keep => self.keep().map_err(failed),
             Task::Prepare => self.prepare_files(),
             Task::Switch => self.switch(),
             Task::Unswitch => self.unswitch(),
             Task::Health(side) => self.health(side),
             Task::Commit => self.commit(),
+            Task::Drain => self.drain(),
+            Task::Stop(side) => self.service(side, service::stop),
+            Task::Start(side) => self.service(side, service::start),
             Task::Hook { .. } => Ok(()),
         }
+    }
+
+    fn declared(&self, side: Side) -> &Declared {
+        match side {
+            Side::To => &self.prepared.to,
+            Side::From => &self.prepared.from,
+        }
+    }
+
+    fn service(&self, side: Side, act: fn(&Service) -> Result<(), String>) -> Result<(), End> {
+        let Some(service) = &self.declared(side).service else { return Ok(()) };
+        act(service).map_err(|why| end::failed(Cause::Own, &why, ""))
+    }
+
+    fn drain(&self) -> Result<(), End> {
+        let Some(declared) = &self.declared(Side::From).drain else { return Ok(()) };
+        let drained = self.in_setting(Side::From, |setting| drain::drain(declared, |location: &str| hook::program(setting, location)));
+        drained.map_err(|e| end::own(&e))?.map_err(|why| end::failed(Cause::Own, &why, ""))
     }
 
     fn keep(&self) -> Result<(), InstallError> {
@@ -235,6 +287,7 @@ impl Run {
     }
 
     fn switch(&self) -> Result<(), End> {
+        shared::dress(&self.layout, &self.prepared.to.shared).map_err(|e| end::own(&e))?;
         let links = self.links().map_err(|e| end::own(&e))?;
         let install = &self.prepared.install;
         let done = self.with_source(&self.originals()?, |source| switch::switch(&self.layout.run, &self.layout.app(), source, install, &links));
@@ -283,17 +336,8 @@ impl Run {
     fn health(&self, side: Side) -> Result<(), End> {
         let target = self.target(side);
         let Some(check) = &target.health else { return Ok(()) };
-        let (release, bundle) = (self.layout.release(&target.release.package), self.layout.bundles().join(target.release.package.hex()));
-        let setting = Setting {
-            run: &self.layout.run,
-            release: &release,
-            bundle: &bundle,
-            contract: &self.request.contract,
-            variables: &self.request.variables,
-        };
-        let command = |location: &str| -> Result<Program, String> { hook::program(&setting, location) };
-        self.name_bundle(side).map_err(|e| end::own(&e))?;
-        probe::until_healthy(check, command).map_err(|why| end::failed(Cause::Own, &why, ""))
+        let healthy = self.in_setting(side, |setting| probe::until_healthy(check, |location: &str| hook::program(setting, location)));
+        healthy.map_err(|e| end::own(&e))?.map_err(|why| end::failed(Cause::Own, &why, ""))
     }
 
     fn commit(&self) -> Result<(), End> {

@@ -3,6 +3,8 @@
 
 #[path = "run/crash.rs"]
 mod crash;
+#[path = "run/contract.rs"]
+mod contract;
 #[path = "run/files.rs"]
 mod files;
 #[path = "run/hooks.rs"]
@@ -11,5 +13,9 @@ mod hooks;
 mod killed;
 #[path = "run/lifecycle.rs"]
 mod lifecycle;
+#[path = "run/ours.rs"]
+mod ours;
+#[path = "run/output.rs"]
+mod output;
 #[path = "run/world.rs"]
 mod world;

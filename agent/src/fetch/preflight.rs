@@ -63,12 +63,17 @@ pub fn check(path: &Path) -> Result<AppSpec, PreflightError> {
 }
 
 fn users(spec: &AppSpec) -> Result<(), PreflightError> {
-    if !spec.scripts(Event::BeforeInstall).is_empty() {
-        return Ok(());
-    }
-    // Scripts of events that do not exist are never run.
-    for script in Event::ALL.into_iter().flat_map(|event| spec.scripts(event)) {
-        let Some(user) = script.runas.clone() else { continue };
+    let made_later = !spec.scripts(Event::BeforeInstall).is_empty();
+    for (event, script) in spec.all_scripts() {
+        // These run before anything could have made their accounts.
+        let early = event == Event::Preflight.as_str() || event == Event::BeforeInstall.as_str();
+        // Scripts of events that do not exist are never run.
+        let runs = Event::named(event).is_some() && (early || !made_later);
+        let Some(user) = script.runas.clone().filter(|_| runs) else { continue };
+        // An account may be named by its number too.
+        if user.parse::<u32>().is_ok_and(|uid| matches!(nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)), Ok(Some(_)))) {
+            continue;
+        }
         match nix::unistd::User::from_name(&user) {
             Ok(Some(_)) => {}
             Ok(None) => return Err(PreflightError::NoUser { line: script.line, user }),

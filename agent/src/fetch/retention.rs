@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use pilotage_bundle::appspec;
 use pilotage_bundle::objects::ObjectError;
 use pilotage_shared::digest::Digest;
 use pilotage_shared::manifest::Manifest;
@@ -16,7 +17,7 @@ use tracing::warn;
 use super::store::Store;
 use crate::layout::Layout;
 
-/// Releases of an app that are kept beside those in use; also manifests of packages that were not unpacked yet, so that an
+/// Releases of an app that are kept, those in use included, when it does not say (`x-pilotage: retain`); also manifests of packages that were not unpacked yet, so that an
 /// interrupted fetch goes on where it was.
 const KEPT: usize = 3;
 
@@ -53,7 +54,7 @@ pub fn sweep(layout: &Layout, app: &AppName, in_use: &[Digest]) -> Result<(), Sw
     let store = Store::of(layout)?;
     let releases = layout.releases(app);
     let mut aside = Vec::new();
-    for package in surplus(dated(&releases)?, in_use) {
+    for package in surplus(dated(&releases)?, in_use, kept(layout, app, in_use)) {
         let (release, gone) = (layout.release(app, &package), store.aside(&releases, &package));
         fs::rename(&release, &gone).map_err(failed("set aside", &release))?;
         aside.push(gone);
@@ -81,7 +82,7 @@ pub(super) fn clear(layout: &Layout, store: &Store, in_use: &[Digest]) -> Result
     let manifests = layout.private().join("manifests");
     let mut idle = dated(&manifests)?;
     idle.retain(|(_, package)| !needed.contains(package));
-    for package in surplus(idle, &[]) {
+    for package in surplus(idle, &[], KEPT) {
         let path = layout.manifest(&package);
         fs::remove_file(&path).map_err(failed("remove", &path))?;
     }
@@ -92,10 +93,20 @@ pub(super) fn clear(layout: &Layout, store: &Store, in_use: &[Digest]) -> Result
     Ok(())
 }
 
+/// `x-pilotage: retain` of what runs; of a release that cannot be read nothing is known.
+fn kept(layout: &Layout, app: &AppName, in_use: &[Digest]) -> usize {
+    let retain = |package: &Digest| {
+        let manifest = Manifest::decode(&fs::read(layout.manifest(package)).ok()?).ok()?;
+        let spec = fs::read(layout.release(app, package).join(&manifest.appspec)).ok()?;
+        appspec::parse(&spec).ok()?.ours?.retain
+    };
+    in_use.first().and_then(retain).unwrap_or(KEPT)
+}
+
 /// All but the newest and those in use, oldest first.
-fn surplus(mut found: Vec<(SystemTime, Digest)>, in_use: &[Digest]) -> Vec<Digest> {
+fn surplus(mut found: Vec<(SystemTime, Digest)>, in_use: &[Digest], kept: usize) -> Vec<Digest> {
     found.sort();
-    let old = found.len().saturating_sub(KEPT);
+    let old = found.len().saturating_sub(kept);
     found.into_iter().take(old).map(|(_, package)| package).filter(|package| !in_use.contains(package)).collect()
 }
 

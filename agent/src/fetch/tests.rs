@@ -164,6 +164,9 @@ async fn preflight_looks_before_anything_is_stopped() {
     let nobody = "version: 0.0\nos: linux\nhooks:\n  ApplicationStart:\n    - location: start.sh\n      runas: pilotage-no-such-user\n";
     check(nobody, Some("there is no user \"pilotage-no-such-user\"")).await;
     check(&format!("{nobody}  BeforeInstall:\n    - location: start.sh\n"), None).await;
+    let early = format!("{nobody}  BeforeInstall:\n    - location: start.sh\nx-pilotage:\n  preflight:\n    - location: start.sh\n      runas: pilotage-nobody-yet\n");
+    check(&early, Some("there is no user \"pilotage-nobody-yet\"")).await;
+    check(&nobody.replace("pilotage-no-such-user", "0"), None).await;
     let file = host.at.join("a-file");
     fs::write(&file, "").unwrap();
     let below = format!("version: 0.0\nos: linux\nfiles:\n  - source: start.sh\n    destination: {}/web\n", file.display());
@@ -205,6 +208,21 @@ async fn a_sweep_keeps_what_is_used_and_the_newest_and_their_objects() {
     host.sweep(&[packages[0]], |h| !h.objects().objects.has(&page(1))).await;
     assert!(!host.layout.manifest(&packages[1]).exists());
     assert!(host.release(&packages[0]).exists() && host.objects().objects.has(&page(0)), "in use stays, however old");
+}
+
+#[tokio::test]
+async fn a_package_says_how_many_of_its_releases_a_host_keeps() {
+    let host = Host::new();
+    let mut packages = Vec::new();
+    for n in 0..6u32 {
+        let package = host.package(&format!("{APPSPEC}x-pilotage:\n  retain: 5\n"), &[("page", &format!("page {n}"))]);
+        host.stage(package).await.unwrap();
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1000 + u64::from(n));
+        fs::File::open(host.release(&package)).unwrap().set_modified(at).unwrap();
+        packages.push(package);
+    }
+    host.sweep(&[packages[5], packages[4]], |h| h.names().len() == 5).await;
+    assert!(!host.release(&packages[0]).exists() && host.release(&packages[1]).exists());
 }
 
 #[tokio::test]

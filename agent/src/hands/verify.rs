@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::{Context as _, bail};
-use pilotage_bundle::unpack;
+use pilotage_bundle::{appspec, unpack};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::manifest::Manifest;
 use pilotage_shared::name::AppName;
@@ -49,7 +49,14 @@ fn one(layout: &Layout, app: &AppName, package: &Digest) -> anyhow::Result<Vec<u
         bail!("the manifest {} is damaged", path.display());
     }
     let manifest = Manifest::decode(&text).with_context(|| format!("failed to understand the manifest {}", path.display()))?;
-    Ok(unpack::verify(&manifest, &layout.release(app, package))?)
+    let release = layout.release(app, package);
+    let mut found = unpack::verify(&manifest, &release)?;
+    let spec = fs::read(release.join(&manifest.appspec)).ok().and_then(|text| appspec::parse(&text).ok()).unwrap_or_default();
+    let shared: Vec<String> = spec.ours.into_iter().flat_map(|ours| ours.shared).map(|shared| shared.path).collect();
+    // Links to what releases share, and the folders that they stand in, are ours.
+    let links = |path: &str| shared.iter().any(|s| s.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    found.retain(|difference| manifest.get(&difference.path).is_some() || !links(&difference.path));
+    Ok(found)
 }
 
 fn apps(layout: &Layout) -> anyhow::Result<Vec<AppName>> {
@@ -96,7 +103,7 @@ mod tests {
         assert_eq!(verify(&layout, Some(&web)).unwrap_err().to_string(), "there is no release of web on this host");
         let bundle = dir.path().join("bundle");
         fs::create_dir(&bundle).unwrap();
-        fs::write(bundle.join("appspec.yml"), "version: 0.0\nos: linux\n").unwrap();
+        fs::write(bundle.join("appspec.yml"), "version: 0.0\nos: linux\nx-pilotage:\n  shared: [var/storage]\n").unwrap();
         fs::write(bundle.join("page"), "hello").unwrap();
         let objects = Objects::open(&dir.path().join("objects")).unwrap();
         let built = pilotage_bundle::folder::build(&bundle, &objects, None).unwrap();
@@ -107,6 +114,10 @@ mod tests {
         unpack::unpack(&built.manifest, &objects, &layout.release(&web, &package)).unwrap();
         let good = verify(&layout, None).unwrap();
         assert_eq!(good, format!("web  {}  as its manifest says", package.short()));
+        // What a run has put there for shared folders is no difference.
+        fs::create_dir(layout.release(&web, &package).join("var")).unwrap();
+        std::os::unix::fs::symlink("/elsewhere", layout.release(&web, &package).join("var/storage")).unwrap();
+        assert_eq!(verify(&layout, None).unwrap(), good);
         fs::write(layout.release(&web, &package).join("page"), "HELLO").unwrap();
         let bad = verify(&layout, None).unwrap_err().to_string();
         assert!(bad.contains("DIFFERS in 1 place") && bad.contains("\"page\""), "{bad}");

@@ -16,7 +16,7 @@ use pilotage_shared::ids::{BootId, SessionId};
 use pilotage_shared::intent::Go;
 use pilotage_shared::name::{AppName, HostName, Why};
 use pilotage_shared::release::Release;
-use pilotage_shared::run::{Outcome, Phase, RunId};
+use pilotage_shared::run::{Event, Outcome, Phase, RunId};
 use pilotage_shared::status::SlotStatus;
 use pilotage_shared::time::{Millis, Uptime};
 use tracing::warn;
@@ -34,6 +34,8 @@ use crate::watch::Answer;
 const STARTING: Millis = Millis::seconds(2);
 /// After a failed staging it is tried again.
 const STAGE_AGAIN: Millis = Millis::seconds(5);
+/// Between two preflights of a release that failed its own.
+const PREFLIGHT_AGAIN: Millis = Millis::seconds(60);
 /// Bytes that must be free before anything is stopped: what the switch keeps aside was looked at while staging, this is for
 /// the journal, the logs and the ledger.
 const FREE_TO_BEGIN: u64 = 64 << 20;
@@ -224,6 +226,16 @@ impl App {
             // What cannot be removed is found damaged again, and said again.
             let _ = std::fs::remove_dir_all(layout.release(name, &release.package));
             (self.bits, self.bits_of) = (Bits::Absent, None);
+        }
+    }
+
+    /// A release whose own preflight has failed is not tried again at once: what it misses is told as the reason why nothing is
+    /// taken up here (R30), and looked at again after a while.
+    pub fn wait_after_preflight(&mut self, layout: &Layout, name: &AppName, now: Uptime) {
+        let Some((_, Outcome::NotBegun { why })) = &self.slot.last_ended else { return };
+        let last = rundir::report(&layout.run(name, self.slot.attempts)).and_then(|report| report.events.last().map(|e| (e.event, e.code)));
+        if matches!(last, Some((Event::Preflight, code)) if code != 0) && matches!(self.bits, Bits::Staged(_)) {
+            (self.bits, self.stage_again_at) = (Bits::Failed(why.clone()), Some(now + PREFLIGHT_AGAIN));
         }
     }
 

@@ -62,6 +62,7 @@ impl Order<'_> {
             changes: Default::default(),
             proofs: intent.map(|i| i.proofs.clone()).unwrap_or_default(),
             state: layout.state.display().to_string(),
+            host: config.offers.clone(),
         }
     }
 }

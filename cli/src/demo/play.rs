@@ -43,6 +43,7 @@ async fn act(stage: &Stage, version: Version, good: Option<Version>, teller: Tel
     let path = package::write(&stage.packages, version).map_err(DemoError::system("write a package"))?;
     let wish = Wish {
         path,
+        appspec: None,
         app: "web".parse().map_err(|_| crate::failure::Failure::Usage("app name".to_owned()))?,
         version: version.number.parse().map_err(|_| crate::failure::Failure::Usage("version".to_owned()))?,
         reason: because("the demo"),

@@ -171,6 +171,7 @@ impl Machine {
             changes: Default::default(),
             proofs: Vec::new(),
             state: String::new(),
+            host: Default::default(),
         };
         RunDirectory::new(request, plan(checked, entry.from.map(|_| checked), entry.kind == RunKind::Again))
     }

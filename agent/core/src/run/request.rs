@@ -41,7 +41,26 @@ pub struct Request {
     pub proofs: Vec<Digest>,
     /// The agent's state directory, absolute; everything else lies below it by rule.
     pub state: String,
+    /// What this host is asked to allow or offer beyond a plain run; its own configuration says it.
+    #[serde(default)]
+    pub host: HostOffers,
 }
+
+/// What the host's own file allows to packages and offers to their hooks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostOffers {
+    /// A script that asks for it (exit 194) gets this host rebooted.
+    #[serde(default)]
+    pub reboot: bool,
+    /// Where CodeDeploy's agent would have its deployment root: the paths of its layout are offered there.
+    #[serde(default)]
+    pub codedeploy_root: Option<String>,
+}
+
+/// The exit code of a script that asks to be tried again later.
+pub const LATER: i32 = 21;
+/// The exit code of a script that asks for a reboot, to go on behind it.
+pub const REBOOT: i32 = 194;
 
 impl Request {
     /// The format that this program writes.

@@ -3,18 +3,21 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::wait::{WaitStatus, waitpid};
 use pilotage_disk::durable;
 use pilotage_agent_core::run::{LOGS, SCRIPTS_LOG};
 
+use super::diagnostics;
 use super::end::{self, Seen};
 use super::log::{HookLog, Stream, drain};
 use super::order::{Order, SUPERVISOR_LOCK, let_go_name, result_name};
@@ -44,13 +47,15 @@ pub enum SuperviseError {
 }
 
 enum Event {
-    Exited(io::Result<ExitStatus>),
+    Exited(Seen),
     Closed(Stream),
 }
 
 /// Reads its order from stdin, makes the hook, says its process on stdout, waits for the word, and sees it to its end.
 pub fn supervise() -> Result<(), SuperviseError> {
     nix::unistd::setsid().map_err(SuperviseError::Session)?;
+    // Without it only the hook's own session is found at the end of its time.
+    let _ = nix::sys::prctl::set_child_subreaper(true);
     let mut orders = io::stdin().lock();
     let mut line = String::new();
     orders.read_line(&mut line).map_err(|e| SuperviseError::Io("read the order", e))?;
@@ -74,8 +79,11 @@ pub fn supervise() -> Result<(), SuperviseError> {
     }
     File::create(let_go_name(order.number)).map_err(|e| SuperviseError::Io("mark the start", e))?;
     let log = open_log(&order)?;
-    let (seen, last_line) = see(&order, child, log)?;
-    keep(&order, &order::Result { end: end::end(&order, seen, &last_line) })
+    let (seen, last_line, last_lines) = see(&order, child, log)?;
+    let end = end::end(&order, seen, &last_line);
+    // For people; what decides is the result.
+    let _ = fs::write(diagnostics::name(order.number, &order.event), diagnostics::diagnostics(&order.location, &end, &last_lines));
+    keep(&order, &order::Result { end })
 }
 
 /// The process that waits to become the hook.
@@ -89,11 +97,14 @@ fn open_log(order: &Order) -> Result<HookLog, SuperviseError> {
     let logs = Path::new(LOGS);
     let own = logs.join(format!("{:03}-{}.log", order.number, order.event));
     let mut log = HookLog::open(&own, &logs.join(SCRIPTS_LOG)).map_err(|e| SuperviseError::Io("open the log", e))?;
+    if let Some(beside) = &order.deployments_log {
+        log.beside(beside);
+    }
     log.header(&order.event, &order.location, order.first);
     Ok(log)
 }
 
-fn see(order: &Order, mut child: Child, log: HookLog) -> Result<(Seen, String), SuperviseError> {
+fn see(order: &Order, mut child: Child, log: HookLog) -> Result<(Seen, String, String), SuperviseError> {
     let (send, events) = sync_channel(8);
     let log = Arc::new(Mutex::new(log));
     if let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) {
@@ -106,13 +117,31 @@ fn see(order: &Order, mut child: Child, log: HookLog) -> Result<(Seen, String), 
     let mut input = child.stdin.take().ok_or_else(|| SuperviseError::Io("let it go", io::ErrorKind::BrokenPipe.into()))?;
     let let_go = input.write_all(program.as_bytes()).and_then(|()| input.write_all(b"\n"));
     drop(input);
-    thread::spawn(move || send.send(Event::Exited(child.wait())));
+    thread::spawn(move || reap(child.id(), &send));
     // When it could not even read its order it says why on its stderr and exits.
     let _ = let_go;
     let seen = wait(Duration::from_millis(order.timeout_ms), session, &events);
     let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
     log.finish();
-    Ok((seen, log.last_line().to_owned()))
+    Ok((seen, log.last_line().to_owned(), log.last_lines().text()))
+}
+
+/// Waits for the hook, and for whatever it leaves behind while we live: we are who orphans fall to, so that what a timed-out
+/// script has started can be found, whatever session it made for itself.
+fn reap(hook: u32, send: &SyncSender<Event>) {
+    loop {
+        let found = match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, status)) => Some((pid, Seen::Exited(status))),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => Some((pid, Seen::Killed(signal as i32))),
+            Ok(_) | Err(Errno::EINTR) => None,
+            Err(_) => return,
+        };
+        if let Some((_, seen)) = found.filter(|(pid, _)| pid.as_raw() == hook as i32)
+            && send.send(Event::Exited(seen)).is_err()
+        {
+            return;
+        }
+    }
 }
 
 /// One budget for the exit and both outputs (H8).
@@ -127,8 +156,7 @@ fn wait(budget: Duration, session: i32, events: &Receiver<Event>) -> Seen {
         }
         match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(Event::Closed(stream)) => open.retain(|s| *s != stream),
-            Ok(Event::Exited(exit)) => {
-                let seen = exited(exit);
+            Ok(Event::Exited(seen)) => {
                 if seen != Seen::Exited(0) || timed_out {
                     // Who failed is not waited for longer because a child of his still talks.
                     until = until.min(Instant::now() + LAST_WORDS);
@@ -142,19 +170,11 @@ fn wait(budget: Duration, session: i32, events: &Receiver<Event>) -> Seen {
                 None if timed_out => return Seen::TimedOut,
                 None => {
                     timed_out = true;
-                    process::end_session(session);
+                    process::end_all(session);
                     until = Instant::now() + LAST_WORDS;
                 }
             },
         }
-    }
-}
-
-fn exited(exit: io::Result<ExitStatus>) -> Seen {
-    match exit.ok().map(|s| (s.code(), s.signal())) {
-        Some((Some(status), _)) => Seen::Exited(status),
-        Some((None, signal)) => Seen::Killed(signal.unwrap_or(0)),
-        None => Seen::Killed(0),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs::{self, File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use pilotage_bundle::appspec::Glob;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
@@ -106,7 +107,12 @@ pub fn plan(source: &Source, spec: &Spec, doubts: &mut Vec<InstallError>) -> Res
             doubts.push(InstallError::Source(entry.source.clone()));
             continue;
         };
-        if meta.is_dir() {
+        if let Some(glob) = &entry.glob {
+            let to = if meta.is_dir() { destination } else { destination.join(inside.file_name().unwrap_or_default()) };
+            if plan.matching(source, glob, &inside, &to)? == 0 {
+                doubts.push(InstallError::Source(glob.pattern.clone()));
+            }
+        } else if meta.is_dir() {
             plan.folder(source, &inside, &destination)?;
         } else {
             let name = inside.file_name().ok_or_else(|| InstallError::Source(entry.source.clone()))?.to_owned();
@@ -135,6 +141,25 @@ impl InstallPlan {
             }
         }
         Ok(())
+    }
+
+    /// What the wildcards mean at this place and below it; how many there were.
+    fn matching(&mut self, source: &Source, glob: &Glob, inside: &Path, to: &Path) -> Result<usize, InstallError> {
+        let from = source.release.join(inside);
+        let meta = fs::symlink_metadata(&from).map_err(InstallError::io("look at", &from))?;
+        if !meta.is_dir() {
+            if !glob.takes(&inside.to_string_lossy()) {
+                return Ok(0);
+            }
+            self.ancestors(to.parent().unwrap_or(to));
+            return self.item(source, inside, to.to_owned(), &meta).map(|()| 1);
+        }
+        let mut found = 0;
+        for entry in fs::read_dir(&from).map_err(InstallError::io("list", &from))? {
+            let name = entry.map_err(InstallError::io("list", &from))?.file_name();
+            found += self.matching(source, glob, &inside.join(&name), &to.join(&name))?;
+        }
+        Ok(found)
     }
 
     fn ancestors(&mut self, folder: &Path) {

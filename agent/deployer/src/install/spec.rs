@@ -1,5 +1,6 @@
 //! The parts of an AppSpec that say what is installed, as a run keeps them in its plan.
 
+use pilotage_bundle::appspec::Glob;
 use serde::{Deserialize, Serialize};
 
 /// What to install.
@@ -20,6 +21,9 @@ pub struct Files {
     pub source: String,
     /// Always a folder (B5).
     pub destination: String,
+    /// Of what is below the source only this.
+    #[serde(default)]
+    pub glob: Option<Glob>,
 }
 
 /// `file_exists_behavior`.

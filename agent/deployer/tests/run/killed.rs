@@ -14,7 +14,8 @@ const SPEC: &str = "files:\n  - source: /app\n    destination: @/out/app\n";
 /// Every hook counts its starts, and is slow enough to be met alive.
 const COUNT: &str = "echo $LIFECYCLE_EVENT $DEPLOYMENT_ID >> @/trace; sleep 0.02";
 
-fn kill_after(run: &Path, entries: usize) -> bool {
+/// True when it had ended before.
+pub fn kill_after(run: &Path, entries: usize) -> bool {
     let mut deployer = start(run);
     let lines = || fs::read(run.join("journal")).map_or(0, |t| t.iter().filter(|b| **b == b'\n').count());
     let mut ended = false;

@@ -89,6 +89,14 @@ impl World {
         Target { release: Release::of(digest), package, health: None }
     }
 
+    /// A program that stands before the machine's own.
+    pub fn program(&self, name: &str, script: &str) {
+        let path = self.path("bin").join(name);
+        fs::create_dir_all(self.path("bin")).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{}\n", script.replace('@', &self.dir.path().display().to_string()))).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
+
     pub fn release(&self, hex: &str) -> PathBuf {
         self.path("state/apps/web/releases").join(hex)
     }
@@ -111,6 +119,7 @@ impl World {
             changes: Default::default(),
             proofs: Vec::new(),
             state: self.path("state").to_str().unwrap().to_owned(),
+            host: Default::default(),
         }
     }
 
@@ -170,6 +179,11 @@ fn look(folder: &Path, all: &mut BTreeSet<String>) {
 /// Starts a deployer as an agent does.
 pub fn start(run: &Path) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pilotage-deployer"));
+    // Programs of this world's own stand before the machine's.
+    let bin = run.ancestors().nth(4).unwrap().join("bin");
+    if bin.exists() {
+        command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", bin.display()));
+    }
     command.arg(".").current_dir(run).stdin(Stdio::null()).spawn().unwrap()
 }
 

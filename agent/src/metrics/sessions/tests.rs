@@ -77,6 +77,7 @@ fn request(app: &str) -> Request {
         changes: Default::default(),
         proofs: Vec::new(),
         state: String::new(),
+        host: Default::default(),
     }
 }
 

@@ -123,12 +123,12 @@ impl RunDirectory {
 
 /// The plan of a run between two ordinary bundles: each stops, starts and validates itself by a hook.
 pub fn plan(to_health: bool, from: Option<bool>, again: bool) -> Plan {
-    let script = |event: Event| Script { location: event.to_string(), timeout: Millis::seconds(60), runas: None, sudo: false };
+    let script = |event: Event| Script { location: event.to_string(), timeout: Millis::seconds(60), ..Script::default() };
     let hooks = || -> Hooks {
         let events = [Event::ApplicationStop, Event::ApplicationStart, Event::ValidateService];
         events.map(|event| (event, vec![script(event)])).into_iter().collect::<BTreeMap<_, _>>()
     };
-    Plan { to: hooks(), from: from.map(|_| hooks()), to_health, from_health: from.unwrap_or(false), again }
+    Plan { to: hooks(), from: from.map(|_| hooks()), to_health, from_health: from.unwrap_or(false), again, ..Plan::default() }
 }
 
 /// Where a run happens.
@@ -209,6 +209,7 @@ impl Run {
                     let end = self.adopt(task, app, scene);
                     self.ended(scene, task, end)?;
                 }
+                Next::Wait(_) | Next::Reboot(_) => return Err("no script of a simulated package asks for anything".to_owned()),
                 Next::TurnBack(turn) => self.record(scene, Entry::Turned(turn))?,
                 Next::Close(outcome) => self.record(scene, Entry::Closed(outcome))?,
                 Next::Finished(_) => {
@@ -230,6 +231,7 @@ impl Run {
             turn_back: self.directory.turn_back.clone(),
             to_refused: refused(self.directory.to()),
             from_refused: self.directory.from().and_then(refused),
+            reboot_refused: None,
         }
     }
 
@@ -306,6 +308,7 @@ impl Run {
             Task::Hook { side: Side::To, .. } | Task::Switch if !back => behaviour(Some(self.directory.to())).fails_at == Some(task.event()),
             Task::Hook { side: Side::From, event: Event::ApplicationStop, .. } => behaviour(self.directory.from()).fails_at == Some(Event::ApplicationStop),
             Task::Hook { .. } | Task::Switch | Task::Unswitch | Task::Verify | Task::Keep | Task::Prepare | Task::Health(_) | Task::Commit => false,
+            Task::Drain | Task::Stop(_) | Task::Start(_) => false,
         }
     }
 
@@ -320,7 +323,7 @@ impl Run {
             }
             Task::Switch => (app.installed, app.mixed) = (Some(to), false),
             Task::Unswitch => (app.installed, app.mixed) = (from, false),
-            Task::Hook { .. } | Task::Verify | Task::Keep | Task::Prepare | Task::Health(_) | Task::Commit => {}
+            Task::Hook { .. } | Task::Verify | Task::Keep | Task::Prepare | Task::Health(_) | Task::Commit | Task::Drain | Task::Stop(_) | Task::Start(_) => {}
         }
     }
 }
