@@ -13,6 +13,7 @@ mod metrics;
 mod recovery;
 mod report;
 mod rundir;
+mod secrets;
 mod serve;
 mod slots;
 mod watch;

@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::turn::Turn;
-use crate::command::{Caller, backup, completions, deploy, events, explain, fleet, host, package, recover, runs, simulate, status, turn, watch};
+use crate::command::{Caller, backup, completions, config, deploy, events, explain, fleet, host, package, recover, runs, simulate, status, turn, watch};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -49,6 +49,8 @@ enum Command {
     Demo(demo::Args),
     #[command(subcommand)]
     Package(package::Command),
+    #[command(subcommand)]
+    Config(config::Command),
     #[command(subcommand)]
     Fleet(fleet::Command),
     Deploy(deploy::Deploy),
@@ -93,6 +95,7 @@ fn main() -> ExitCode {
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Simulate(args) if args.offline() => or_report(simulate::offline(args, cli.output)),
         Command::Package(package::Command::Check { path }) => or_report(package::check(path, cli.output)),
+        Command::Config(config::Command::Check { path }) => or_report(config::check(path, cli.output)),
         _ => or_report(run(&cli)),
     };
     exit.into()
@@ -126,7 +129,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
 /// Commands that watch hear Ctrl-C themselves; all others just end.
 async fn no_watch(command: &Command, interrupt: &Interrupt) {
     match command {
-        Command::Watch(_) | Command::Wait(_) | Command::Deploy(_) | Command::Restart(_) | Command::Rollback(_) | Command::Events(_) => std::future::pending().await,
+        Command::Watch(_) | Command::Wait(_) | Command::Deploy(_) | Command::Restart(_) | Command::Rollback(_) | Command::Events(_) | Command::Config(config::Command::Push { .. }) => std::future::pending().await,
         _ => interrupt.wait().await,
     }
 }
@@ -134,6 +137,7 @@ async fn no_watch(command: &Command, interrupt: &Interrupt) {
 async fn dispatch(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
     match command {
         Command::Package(command) => package::run(command, caller).await,
+        Command::Config(command) => config::run(command, caller).await,
         Command::Fleet(command) => fleet::run(command, caller).await,
         Command::Deploy(args) => deploy::deploy(args, caller).await,
         Command::Restart(args) => deploy::restart(args, caller).await,

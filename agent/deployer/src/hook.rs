@@ -12,6 +12,7 @@ pub mod end;
 pub mod environment;
 pub mod exec;
 pub mod log;
+pub mod mask;
 pub mod order;
 pub mod process;
 pub mod run;

@@ -5,6 +5,7 @@
 
 pub mod ask;
 pub mod clock;
+pub mod configured;
 pub mod directory;
 pub mod hook;
 pub mod install;

@@ -12,6 +12,7 @@ use pilotage_shared::name::Why;
 use pilotage_shared::run::Outcome;
 
 use crate::clock;
+use crate::configured;
 use crate::directory::{Directory, DirectoryError, JournalFile};
 use crate::hook::end;
 use crate::hook::order::Program;
@@ -144,15 +145,19 @@ impl Run {
         let number = self.file.journal().hooks() + 1;
         let package = self.target(side).release.package;
         let (release, bundle) = (self.layout.release(&package), self.layout.bundles().join(package.hex()));
-        let setting = Setting {
-            run: &self.layout.run,
-            release: &release,
-            bundle: &bundle,
-            contract: &self.request.contract,
-            variables: &self.request.variables,
-        };
+        let configured = configured::of(&self.layout, &self.request, &self.target(side).release).map_err(|e| end::own(&e));
         let held = self.name_bundle(side).map_err(|e| end::own(&e));
-        let held = held.and_then(|()| hook::make(&setting, number, event.as_str(), n == 0, &script).unwrap_or_else(|e| Err(end::own(&e))));
+        let held = held.and(configured).and_then(|configured| {
+            let setting = Setting {
+                run: &self.layout.run,
+                release: &release,
+                bundle: &bundle,
+                contract: &self.request.contract,
+                variables: &configured.variables,
+                masks: &configured.masks,
+            };
+            hook::make(&setting, number, event.as_str(), n == 0, &script).unwrap_or_else(|e| Err(end::own(&e)))
+        });
         let end = match held {
             Ok(held) => {
                 self.file.record(Entry::Began { task, process: held.process })?;
@@ -189,7 +194,10 @@ impl Run {
         let package = self.request.to.release.package;
         let failed = |error: InstallError| end::own(&error);
         match task {
-            Task::Verify => verify::verify(&self.layout, &package, &self.prepared).map_err(|e| end::own(&e)),
+            Task::Verify => {
+                verify::verify(&self.layout, &package, &self.prepared).map_err(|e| end::own(&e))?;
+                configured::verify(&self.layout, &self.request.to.release).map_err(|e| end::own(&e))
+            }
             Task::Keep => self.keep().map_err(failed),
             Task::Switch => self.switch(),
             Task::Unswitch => self.unswitch().map_err(failed),
@@ -222,7 +230,7 @@ impl Run {
         let source = Source { release: &release, originals: &originals, state: self.layout.state() };
         let before = unswitch::record(&self.layout.run).map_err(|e| end::own(&e))?.links;
         let from = self.request.from.as_ref().map(|t| t.release.package).filter(|p| *p != package);
-        let links = Links { current: Some(release_link(&package)), previous: from.map(|p| release_link(&p)).or(before.previous) };
+        let links = Links { current: Some(release_link(&package)), previous: from.map(|p| release_link(&p)).or(before.previous), config: configured::folder(&self.request.to.release) };
         switch::switch(&self.layout.run, &self.layout.app(), &source, &self.prepared.install, &links).map_err(|e| end::own(&e))
     }
 
@@ -236,12 +244,14 @@ impl Run {
         let target = self.target(side);
         let Some(check) = &target.health else { return Ok(()) };
         let (release, bundle) = (self.layout.release(&target.release.package), self.layout.bundles().join(target.release.package.hex()));
+        let configured = configured::of(&self.layout, &self.request, &target.release).map_err(|e| end::own(&e))?;
         let setting = Setting {
             run: &self.layout.run,
             release: &release,
             bundle: &bundle,
             contract: &self.request.contract,
-            variables: &self.request.variables,
+            variables: &configured.variables,
+            masks: &configured.masks,
         };
         let command = |location: &str| -> Result<Program, String> { hook::program(&setting, location) };
         self.name_bundle(side).map_err(|e| end::own(&e))?;

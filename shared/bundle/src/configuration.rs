@@ -1,6 +1,7 @@
 //! A folder as a configuration object: `config.yml` at its root, and the content of everything below `files/`
 //! (docs/configuration.md says what may stand there).
 
+pub mod render;
 mod spec;
 
 use std::collections::BTreeMap;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pilotage_agent_core::journal::End;
+use pilotage_bundle::configuration::render::Mask;
 use serde::{Deserialize, Serialize};
 
-/// Deployer → supervisor. The supervisor's working directory is the run directory.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Deployer → supervisor. The supervisor's working directory is the run directory. Not `Debug`: it has values of secrets.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Order {
     /// The n-th hook of the run, from 1.
     pub number: usize,
@@ -21,12 +22,15 @@ pub struct Order {
     pub runas: Option<String>,
     /// Its budget (H8).
     pub timeout_ms: u64,
+    /// What is not to be shown of its output.
+    #[serde(default)]
+    pub masks: Vec<Mask>,
     /// What is executed.
     pub program: Program,
 }
 
-/// Supervisor → the process that becomes the hook.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Supervisor → the process that becomes the hook. Not `Debug`: its environment may have values of secrets.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Program {
     /// Absolute path of the script; its `$0`.
     pub path: PathBuf,

@@ -13,6 +13,7 @@ use nix::fcntl::{Flock, FlockArg};
 use pilotage_agent_core::journal::{End, Process};
 use pilotage_agent_core::lifecycle::Script;
 use pilotage_agent_core::run::Contract;
+use pilotage_bundle::configuration::render::Mask;
 use pilotage_shared::run::Event;
 use pilotage_shared::time::Millis;
 
@@ -47,8 +48,10 @@ pub struct Setting<'a> {
     pub bundle: &'a Path,
     /// CodeDeploy's names.
     pub contract: &'a Contract,
-    /// The host's own.
+    /// The configuration's, and above them the host's own.
     pub variables: &'a BTreeMap<String, String>,
+    /// What is not to be shown of the output.
+    pub masks: &'a [Mask],
 }
 
 /// A hook that waits to be let go.
@@ -73,6 +76,7 @@ pub fn make(setting: &Setting, number: usize, event: &str, first: bool, script: 
         location: script.location.clone(),
         runas: script.runas.clone(),
         timeout_ms: script.timeout.0,
+        masks: setting.masks.to_vec(),
         program,
     };
     start(setting.run, &order).map(Ok)
