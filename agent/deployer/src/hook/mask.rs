@@ -128,7 +128,7 @@ impl Masks {
 
     /// A reader that gives what `from` gives, masked.
     pub fn reader<'a, R: Read>(&'a self, from: R) -> Masked<'a, R> {
-        Masked { from, masks: self, at: 0, held: VecDeque::new(), begin: 0, found: VecDeque::new(), ready: Vec::new(), given: 0, chunk: vec![0; CHUNK] }
+        Masked { from, masks: self, at: 0, held: VecDeque::new(), begin: 0, found: VecDeque::new(), last: None, ready: Vec::new(), given: 0, chunk: vec![0; CHUNK] }
     }
 }
 
@@ -154,6 +154,8 @@ pub struct Masked<'a, R> {
     /// The position of the first byte that is held.
     begin: u64,
     found: VecDeque<Found>,
+    /// Where what was masked last has ended: the next piece of the same value is not named again.
+    last: Option<(u64, u32)>,
     ready: Vec<u8>,
     given: usize,
     chunk: Vec<u8>,
@@ -176,13 +178,13 @@ impl<R> Masked<'_, R> {
         self.give(state.depth as usize);
     }
 
-    /// One place in the output for what overlaps, and for pieces of one value that follow each other.
+    /// One place in the output for what overlaps, under the name of what begins first, or else is longest.
     fn cover(&mut self, mut new: Found) {
         while let Some(last) = self.found.back() {
-            if last.to < new.from || last.to == new.from && last.secret != new.secret {
+            if last.to <= new.from {
                 break;
             }
-            if last.from <= new.from {
+            if last.from < new.from {
                 (new.from, new.secret) = (last.from, last.secret);
             }
             self.found.pop_back();
@@ -196,10 +198,12 @@ impl<R> Masked<'_, R> {
             let Some(byte) = self.held.pop_front() else { return };
             match self.found.front().copied() {
                 Some(found) if found.from <= self.begin => {
-                    if found.from == self.begin {
+                    let goes_on = self.last == Some((found.from, found.secret));
+                    if found.from == self.begin && !goes_on {
                         self.ready.extend_from_slice(&self.masks.names[found.secret as usize]);
                     }
                     if found.to == self.begin + 1 {
+                        self.last = Some((found.to, found.secret));
                         self.found.pop_front();
                     }
                 }
