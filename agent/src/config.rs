@@ -1,21 +1,25 @@
-//! Flags and the configuration file, checked once. The environment is read for `local` alone, and only here.
+//! Flags and the configuration file, checked once. Of the environment systemd's CREDENTIALS_DIRECTORY is read, and what `local`
+//! gives to hooks; only here.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pilotage_agent_core::run::HostOffers;
 use pilotage_client::{Address, Secret};
 use pilotage_shared::limits::SOCKET_PATH_MAX;
-use pilotage_shared::name::{AppName, HostName};
+use pilotage_shared::name::{AppName, HostName, SecretName};
 use serde::Deserialize;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::secrets::{Declared, Secrets};
 
 /// Read when no other file is named.
 const USUAL: &str = "/etc/pilotage/agent.toml";
@@ -205,6 +209,8 @@ struct File {
     codedeploy_root: Option<PathBuf>,
     #[serde(default)]
     variables: BTreeMap<String, String>,
+    #[serde(default)]
+    secrets: BTreeMap<SecretName, Declared>,
 }
 
 /// The checked configuration.
@@ -227,6 +233,8 @@ pub struct Config {
     pub variables: BTreeMap<String, String>,
     /// What packages may ask of this host, and what it offers to their hooks.
     pub offers: HostOffers,
+    /// Where secrets come from, and for whom they are.
+    pub secrets: Arc<Secrets>,
     /// The log's level.
     pub log: String,
 }
@@ -291,6 +299,7 @@ impl Service {
             launch,
             variables: file.variables,
             offers: HostOffers { reboot: file.reboot == Reboot::Allowed && launch == Launch::Systemd, codedeploy_root },
+            secrets: Arc::new(Secrets::new(file.secrets, std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from).as_deref())?),
             log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
         })
     }
@@ -384,6 +393,13 @@ mod tests {
         let good = "host = 'h1'\ncoordinator = 'unix:/run/pilotage/coordinator.sock'\n[variables]\nPORT = '8080'";
         check(good, &[], 0o600, "");
         check(good, &["--host", "h2", "--launch", "plain", "--listen", "127.0.0.1:0"], 0o600, "");
+        let secrets = format!("{good}\n[secrets.db]\nfile = '/etc/pilotage/secrets/db'\napps = ['web']\n[secrets.api]\ncommand = ['/bin/true']\napps = ['web']");
+        check(&secrets, &[], 0o600, "");
+        check(&format!("{good}\n[secrets.db]\nfile = '/x'"), &[], 0o600, "missing field `apps`");
+        check(&format!("{good}\n[secrets.db]\napps = ['web']"), &[], 0o600, "secret db: write exactly one of file, credential, command");
+        check(&format!("{good}\n[secrets.db]\nfile = 'x'\napps = ['web']"), &[], 0o600, "secret db: \"x\" is no absolute path");
+        check(&format!("{good}\n[secrets.db]\ncredential = 'db'\napps = ['web']"), &[], 0o600, "secret db: there are no credentials");
+        check(&format!("{good}\n[secrets.db]\ncommand = []\napps = ['web']"), &[], 0o600, "secret db: its command is empty");
         check("host = 'h1'\nhots = 'h1'", &[], 0o600, "unknown field `hots`");
         check("coordinator = 'unix:/x'", &[], 0o600, "no host name");
         check("host = 'h1'", &[], 0o600, "no coordinator");

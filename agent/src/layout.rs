@@ -9,6 +9,7 @@ use pilotage_disk::durable;
 use pilotage_shared::digest::Digest;
 use pilotage_shared::intent::Blocked;
 use pilotage_shared::name::AppName;
+use pilotage_shared::release::Release;
 
 /// Where things lie.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ impl Layout {
         let layout = Layout { state };
         make(&layout.state.join("apps"), 0o755)?;
         make(&layout.private(), 0o700)?;
-        for folder in ["runs", "manifests", "bin", "installed", "ledger"] {
+        for folder in ["runs", "manifests", "configurations", "bin", "installed", "ledger"] {
             make(&layout.private().join(folder), 0o700)?;
         }
         check_chain(&layout.private())?;
@@ -52,6 +53,21 @@ impl Layout {
     /// A package's manifest.
     pub fn manifest(&self, package: &Digest) -> PathBuf {
         self.private().join("manifests").join(package.hex())
+    }
+
+    /// A configuration's manifest.
+    pub fn configuration(&self, config: &Digest) -> PathBuf {
+        self.private().join("configurations").join(config.hex())
+    }
+
+    /// All rendered configurations of an app.
+    pub fn configs(&self, app: &AppName) -> PathBuf {
+        self.state.join("apps").join(app.as_str()).join("configs")
+    }
+
+    /// Where a release's configuration is rendered; none: it has none.
+    pub fn config(&self, app: &AppName, release: &Release) -> Option<PathBuf> {
+        Some(self.configs(app).join(release.config_folder()?))
     }
 
     /// One run; its name holds no name of an app, because hooks end processes by their command lines.

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use pilotage_agent_core::run::{Changes, Contract, Kind, Request, Target};
+use pilotage_agent_core::run::{Changes, Contract, HostOffers, Kind, Request, Target};
 use pilotage_shared::name::{HostName, Version};
 use pilotage_shared::release::{PackageName, Release};
 use pilotage_shared::run::{Outcome, RunId};
@@ -136,6 +136,7 @@ impl Site<'_> {
             },
             variables,
             changes,
+            host: HostOffers::default(),
             proofs: Vec::new(),
             state: self.state.state.display().to_string(),
         }

@@ -17,6 +17,7 @@ mod metrics;
 mod recovery;
 mod report;
 mod rundir;
+mod secrets;
 mod serve;
 mod slots;
 mod watch;

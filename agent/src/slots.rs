@@ -340,8 +340,9 @@ impl Agent {
             Act::Stage(release) => {
                 app.staging(release);
                 let (coordinator, layout, name, done) = (self.coordinator.clone(), self.layout.clone(), name.clone(), self.staged.clone());
+                let secrets = self.config.secrets.clone();
                 tokio::spawn(async move {
-                    let result = fetch::stage(coordinator, layout, name.clone(), release).await;
+                    let result = fetch::stage(coordinator, layout, name.clone(), release, secrets).await;
                     // The loop is gone only when the agent stops.
                     let _ = done.send((name, release, result)).await;
                 });
@@ -367,9 +368,9 @@ impl Agent {
                 self.ledger.write_slot(name, &record)?;
                 app.slot = record;
                 let means = Means { layout: &self.layout, config: &self.config, deployer: self.launcher.program(), answers: &self.answers };
+                app.forget_damaged(&self.layout, name);
                 app.run_over(name, &means, now);
                 self.reports.send_modify(|n| *n += 1);
-                app.forget_damaged(&self.layout, name);
                 app.wait_after_preflight(&self.layout, name, now);
                 let in_use = app.in_use();
                 if let Err(error) = fetch::sweep(&self.layout, name, &in_use) {

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod completions;
+pub mod config;
 pub mod deploy;
 pub mod events;
 pub mod explain;

@@ -21,7 +21,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::turn::Turn;
-use crate::command::{Caller, backup, completions, deploy, events, explain, fleet, host, import, package, recover, runs, schema, simulate, status, turn, watch};
+use crate::command::{Caller, backup, completions, config, deploy, events, explain, fleet, host, import, package, recover, runs, schema, simulate, status, turn, watch};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -50,6 +50,8 @@ enum Command {
     Demo(demo::Args),
     #[command(subcommand)]
     Package(package::Command),
+    #[command(subcommand)]
+    Config(config::Command),
     #[command(subcommand)]
     Fleet(fleet::Command),
     Deploy(deploy::Deploy),
@@ -96,6 +98,7 @@ fn main() -> ExitCode {
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Simulate(args) if args.offline() => or_report(simulate::offline(args, cli.output)),
         Command::Package(package::Command::Check { path, appspec }) => or_report(package::check(path, appspec.as_deref(), cli.output)),
+        Command::Config(config::Command::Check { path }) => or_report(config::check(path, cli.output)),
         Command::Schema(args) => schema::run(args),
         Command::Import(command) => or_report(import::run(command, cli.output)),
         _ => or_report(run(&cli)),
@@ -132,6 +135,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
 async fn no_watch(command: &Command, interrupt: &Interrupt) {
     match command {
         Command::Watch(_) | Command::Wait(_) | Command::Deploy(_) | Command::Restart(_) | Command::Rollback(_) | Command::Events(_) => std::future::pending().await,
+        Command::Config(config::Command::Push { .. }) => std::future::pending().await,
         Command::Logs(logs) if logs.follows() => std::future::pending().await,
         _ => interrupt.wait().await,
     }
@@ -140,6 +144,7 @@ async fn no_watch(command: &Command, interrupt: &Interrupt) {
 async fn dispatch(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
     match command {
         Command::Package(command) => package::run(command, caller).await,
+        Command::Config(command) => config::run(command, caller).await,
         Command::Fleet(command) => fleet::run(command, caller).await,
         Command::Deploy(args) => deploy::deploy(args, caller).await,
         Command::Restart(args) => deploy::restart(args, caller).await,

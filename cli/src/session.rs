@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use pilotage_client::{Client, ClientError, Events, Secret, Stream, encode};
 use pilotage_shared::api::v1::{
-    BackupView, MakeBackup, AddHost, Because, CreateDeployment, DeploymentView, EventView, Explanation, FleetApplied, FleetBody, FleetStatus, FleetView, HostAdded, HostView,
+    AddHost, BackupView, Because, ConfigurationView, CreateDeployment, DeploymentView, EventView, Explanation, FleetApplied, FleetBody, FleetStatus, FleetView, HostAdded, HostView, MakeBackup,
     PackageView, Page, PatchHost, Recover, RecoveryView, RunView, StatusView,
 };
 use pilotage_shared::ids::DeploymentId;
-use pilotage_shared::name::{FleetName, HostName, Reason};
+use pilotage_shared::name::{AppName, FleetName, HostName, Reason};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -148,6 +148,22 @@ impl Session {
     pub async fn packages(&self, app: Option<&str>) -> Result<Vec<PackageView>, Failure> {
         let app = app.map_or_else(String::new, |app| format!("app={}&", encode(app)));
         self.list(&format!("/v1/packages?{app}"), usize::MAX).await
+    }
+
+    /// Configurations of an app, newest first.
+    pub async fn configurations(&self, app: Option<&AppName>) -> Result<Vec<ConfigurationView>, Failure> {
+        let app = app.map_or_else(String::new, |app| format!("app={app}&"));
+        self.list(&format!("/v1/configurations?{app}"), usize::MAX).await
+    }
+
+    /// One configuration with its content; `number` as `c17`.
+    pub async fn configuration(&self, app: &AppName, number: &str) -> Result<ConfigurationView, Failure> {
+        self.get(&format!("/v1/configurations/{app}/{}", encode(number))).await
+    }
+
+    /// Releases a configuration from hold.
+    pub async fn release_configuration(&self, app: &AppName, number: &str, reason: &Reason) -> Result<ConfigurationView, Failure> {
+        self.post(&format!("/v1/configurations/{app}/{}/release", encode(number)), &Because { reason: reason.clone() }).await
     }
 
     /// One package, by `web@1.4.2` or digest.

@@ -3,6 +3,7 @@
 
 mod agent;
 mod backups;
+mod configurations;
 mod deployments;
 mod events;
 mod extract;
@@ -106,6 +107,11 @@ fn all() -> Routes {
         .add(is(Action::ChangePackage), routes!(packages::release))
         .add(is(Action::ChangePackage), routes!(packages::block))
         .add(is(Action::ChangePackage), routes!(packages::unblock))
+        .add(is(Action::ChangeConfiguration), routes!(configurations::manifest))
+        .add(is(Action::ChangeConfiguration), routes!(configurations::create))
+        .add(is(Action::Read), routes!(configurations::list))
+        .add(is(Action::Read), routes!(configurations::show))
+        .add(is(Action::ChangeConfiguration), routes!(configurations::release))
         .add(is(Action::Read), routes!(fleets::list))
         .add(is(Action::Read), routes!(fleets::show))
         .add(is(Action::ChangeFleet), routes!(fleets::put))
@@ -129,6 +135,7 @@ fn all() -> Routes {
         .add(is(Action::Read), routes!(events::events))
         .add(Needs::OwnHost, routes!(agent::session))
         .add(is(Action::ReadPackage), routes!(agent::manifest))
+        .add(is(Action::ReadPackage), routes!(configurations::text))
         .add(is(Action::ReadPackage), routes!(agent::objects))
         .add(Needs::OwnHost, routes!(agent::put_run))
         .add(Needs::OwnHost, routes!(agent::put_log))

@@ -156,7 +156,7 @@ impl Task {
     pub fn starts(self, side: Side) -> bool {
         match self {
             Task::Hook { side: of, .. } | Task::Health(of) | Task::Start(of) => of == side && self.disturbs() && !self.tells(),
-            Task::Verify | Task::Keep | Task::Switch | Task::Unswitch | Task::Commit | Task::Drain | Task::Stop(_) => false,
+            Task::Verify | Task::Keep | Task::Prepare | Task::Switch | Task::Unswitch | Task::Commit | Task::Drain | Task::Stop(_) => false,
         }
     }
 

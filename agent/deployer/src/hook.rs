@@ -14,6 +14,7 @@ pub mod environment;
 pub mod exec;
 pub mod limits;
 pub mod log;
+pub mod mask;
 pub mod order;
 pub mod process;
 pub mod run;

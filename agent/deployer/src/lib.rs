@@ -6,6 +6,7 @@
 pub mod ask;
 mod changes;
 pub mod clock;
+pub mod configured;
 pub mod declared;
 pub mod directory;
 pub mod drain;

@@ -14,6 +14,7 @@ use pilotage_shared::name::Why;
 use pilotage_shared::run::Outcome;
 
 use crate::clock;
+use crate::configured;
 use crate::declared::{Declared, Service};
 use crate::directory::{Directory, DirectoryError, JournalFile};
 use crate::hook::end;
@@ -162,7 +163,7 @@ impl Run {
         let asks = self.asks(task, side);
         let wanted = Wanted { number: self.file.journal().hooks() + 1, event: event.as_str(), first: n == 0, asks, script: &script };
         let held = self.in_setting(side, |setting| hook::make(setting, &wanted).unwrap_or_else(|e| Err(end::own(&e))));
-        let held = held.unwrap_or_else(|e| Err(end::own(&e)));
+        let held = held.unwrap_or_else(Err);
         let end = match held {
             Ok(held) => {
                 self.file.record(Entry::Began { task, process: held.process })?;
@@ -184,19 +185,21 @@ impl Run {
     }
 
     /// With everything that a script of that side is run with.
-    fn in_setting<T>(&self, side: Side, act: impl FnOnce(&Setting) -> T) -> Result<T, InstallError> {
-        self.name_bundle(side)?;
+    fn in_setting<T>(&self, side: Side, act: impl FnOnce(&Setting) -> T) -> Result<T, End> {
+        let failed = |error: InstallError| end::own(&error);
+        self.name_bundle(side).map_err(failed)?;
         let package = self.target(side).release.package;
         let (release, bundle) = (self.layout.release(&package), self.layout.bundles().join(package.hex()));
         let contract = &self.request.contract;
         let mut deployments_log = None;
         if let Some(root) = self.request.host.codedeploy_root.as_deref().map(Path::new) {
-            self.name_bundle(Side::To)?;
-            offered::offer(root, contract, &self.layout.bundles().join(self.request.to.release.package.hex()), &self.layout.run)?;
+            self.name_bundle(Side::To).map_err(failed)?;
+            offered::offer(root, contract, &self.layout.bundles().join(self.request.to.release.package.hex()), &self.layout.run).map_err(failed)?;
             deployments_log = Some(offered::log(root, contract));
         }
-        let (run, variables) = (self.layout.run.as_path(), &self.request.variables);
-        Ok(act(&Setting { run, release: &release, bundle: &bundle, contract, variables, deployments_log }))
+        let configured = configured::of(&self.layout, &self.request, &self.target(side).release).map_err(|e| end::own(&e))?;
+        let (run, variables, masks) = (self.layout.run.as_path(), &configured.variables, configured.masks.as_slice());
+        Ok(act(&Setting { run, release: &release, bundle: &bundle, contract, variables, masks, deployments_log }))
     }
 
     /// The name that hooks are called by.
@@ -224,7 +227,8 @@ impl Run {
         match task {
             Task::Verify => {
                 verify::verify(&self.layout, &package, &self.prepared).map_err(|e| end::own(&e))?;
-                shared::link(&self.layout, &self.layout.release(&package), &self.prepared.to.shared).map_err(failed)
+                shared::link(&self.layout, &self.layout.release(&package), &self.prepared.to.shared).map_err(failed)?;
+                configured::verify(&self.layout, &self.request.to.release).map_err(|e| end::own(&e))
             }
             Task::Keep => self.keep().map_err(failed),
             Task::Prepare => self.prepare_files(),
@@ -254,7 +258,7 @@ impl Run {
     fn drain(&self) -> Result<(), End> {
         let Some(declared) = &self.declared(Side::From).drain else { return Ok(()) };
         let drained = self.in_setting(Side::From, |setting| drain::drain(declared, |location: &str| hook::program(setting, location)));
-        drained.map_err(|e| end::own(&e))?.map_err(|why| end::failed(Cause::Own, &why, ""))
+        drained?.map_err(|why| end::failed(Cause::Own, &why, ""))
     }
 
     fn keep(&self) -> Result<(), InstallError> {
@@ -299,7 +303,8 @@ impl Run {
         let package = self.request.to.release.package;
         let before = unswitch::record(&self.layout.run)?.links;
         let from = self.request.from.as_ref().map(|t| t.release.package).filter(|p| *p != package);
-        Ok(Links { current: Some(release_link(&package)), previous: from.map(|p| release_link(&p)).or(before.previous) })
+        let config = configured::folder(&self.request.to.release);
+        Ok(Links { current: Some(release_link(&package)), previous: from.map(|p| release_link(&p)).or(before.previous), config })
     }
 
     /// When that cannot be put right, the run turns back at its next boundary, as if it had been asked to.
@@ -337,7 +342,7 @@ impl Run {
         let target = self.target(side);
         let Some(check) = &target.health else { return Ok(()) };
         let healthy = self.in_setting(side, |setting| probe::until_healthy(check, |location: &str| hook::program(setting, location)));
-        healthy.map_err(|e| end::own(&e))?.map_err(|why| end::failed(Cause::Own, &why, ""))
+        healthy?.map_err(|why| end::failed(Cause::Own, &why, ""))
     }
 
     fn commit(&self) -> Result<(), End> {

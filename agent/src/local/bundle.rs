@@ -75,12 +75,12 @@ fn build(path: &Path, appspec: Option<&str>, objects: &Objects, state: &Layout) 
     let path = if path.is_file() && decompressed(path, &unpacked)? { unpacked.as_path() } else { path };
     let one = |name: Option<&str>| if path.is_dir() { folder::build(path, objects, name) } else { archive::build(path, objects, name) };
     let built = match (one(appspec), appspec) {
-        (Err(BuildError::NoAppSpec), Some(name)) => match one(None) {
+        (Err(BuildError::NoAppSpec { .. }), Some(name)) => match one(None) {
             Ok(built) => {
                 words::say(&format!("The bundle has no {name}: its {} is used", built.manifest.appspec));
                 Ok(built)
             }
-            Err(BuildError::NoAppSpec) => bail!("there is no {name}, appspec.yml or appspec.yaml at the root of the bundle"),
+            Err(BuildError::NoAppSpec { .. }) => bail!("there is no {name}, appspec.yml or appspec.yaml at the root of the bundle"),
             Err(error) => Err(error),
         },
         (built, _) => built,

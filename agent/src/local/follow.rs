@@ -139,7 +139,10 @@ impl Follower {
                 Task::Switch => words::say("Install"),
                 Task::Unswitch => words::say("Install  taken back"),
                 Task::Health(_) => words::say("HealthCheck"),
-                Task::Verify | Task::Keep | Task::Commit => {}
+                Task::Drain => words::say(&format!("Drain  of {}", self.old)),
+                Task::Stop(_) => words::say("Stop of the unit"),
+                Task::Start(_) => words::say("Start of the unit"),
+                Task::Verify | Task::Keep | Task::Prepare | Task::Commit => {}
             },
             Entry::Ended { task, end: TaskEnd::Failed(failure) } => {
                 let passed = if task.overruled() { " (passed over: it cannot hold up what comes)" } else { "" };

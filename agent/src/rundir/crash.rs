@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pilotage_agent_core::run::{Contract, Kind, Permit, Target};
+use pilotage_agent_core::run::{Changes, Contract, HostOffers, Kind, Permit, Target};
 use pilotage_crash::{record, victim};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::ids::{BootId, Generation};
@@ -25,8 +25,10 @@ fn order() -> Request {
         to,
         from: None,
         hook_timeout: Millis::seconds(1),
-        contract: Contract { application: "web".into(), deployment_group: "prod".into(), deployment_id: "prod.2".into() },
+        contract: Contract { application: "web".into(), deployment_group: "prod".into(), deployment_group_id: None, deployment_id: "prod.2".into() },
         variables: (0..200).map(|n| (format!("VARIABLE_{n}"), "x".repeat(50))).collect::<BTreeMap<_, _>>(),
+        changes: Changes::default(),
+        host: HostOffers::default(),
         proofs: Vec::new(),
         state: "/".into(),
     }

@@ -10,7 +10,6 @@ use pilotage_agent_core::slot::permission::{Now, Used, Void, void};
 use pilotage_agent_core::slot::{Bits, Held, RunKind, RunSight, Sight, Slot, status};
 use pilotage_client::agent::Coordinator;
 use pilotage_disk::space;
-use pilotage_shared::digest::Digest;
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::{BootId, SessionId};
 use pilotage_shared::intent::Go;
@@ -213,6 +212,10 @@ impl App {
     /// The run has ended: what answered before does not speak for what runs now.
     pub fn run_over(&mut self, name: &AppName, means: &Means<'_>, now: Uptime) {
         (self.launched_at, self.run, self.used, self.processes) = (None, RunSight::None, None, None);
+        if self.bits_of.is_some_and(|release| release.config.is_some()) {
+            // What is asked for again is rendered again: a person may have mended a secret.
+            (self.bits, self.bits_of) = (Bits::Absent, None);
+        }
         self.health.run_over(name, &self.slot, means, now);
     }
 
@@ -285,10 +288,10 @@ impl App {
 
     /// For a person at this host.
     pub fn said(&mut self, now: Uptime) -> String {
-        let short = |r: Option<Release>| r.map_or_else(|| "nothing".to_owned(), |r| r.package.short());
+        let short = |r: Option<Release>| r.map_or_else(|| "nothing".to_owned(), |r| named(&r));
         let mut text = format!("runs {} · {:?} · previous {}", short(self.slot.running), self.standing(now), short(self.slot.previous));
         if let Some(wanted) = self.held.intent.as_ref().and_then(|i| i.release) {
-            text.push_str(&format!(" · wanted {}", wanted.package.short()));
+            text.push_str(&format!(" · wanted {}", named(&wanted)));
         }
         for (what, why) in [("pinned", &self.slot.pinned), ("declines", &self.slot.declines), ("needs hands", &self.slot.needs_hands)] {
             if let Some(why) = why {
@@ -310,11 +313,11 @@ impl App {
         self.health.wake_at().into_iter().chain(pulse).filter(|at| *at > crate::clock::uptime()).chain(self.stage_again_at).min()
     }
 
-    /// Packages that must stay on this host.
-    pub fn in_use(&self) -> Vec<Digest> {
+    /// Releases that must stay on this host.
+    pub fn in_use(&self) -> Vec<Release> {
         let run = self.slot.run.as_ref().map(|r| r.release);
         let wanted = self.held.intent.as_ref().and_then(|i| i.release);
-        [self.slot.running, self.slot.previous, run, wanted].into_iter().flatten().map(|r| r.package).collect()
+        [self.slot.running, self.slot.previous, run, wanted].into_iter().flatten().collect()
     }
 
     /// R6: only what needs a permission. Said once, and heard only before the first disturbing task.
@@ -357,4 +360,9 @@ impl App {
         }
         Ok(folder)
     }
+}
+
+/// A release by its digests: `5b1e…` or `5b1e…+77c0…` with its configuration; people's names for them are the coordinator's.
+fn named(release: &Release) -> String {
+    release.config.map_or_else(|| release.package.short(), |config| format!("{}+{}", release.package.short(), config.short()))
 }

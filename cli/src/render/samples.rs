@@ -18,7 +18,7 @@ pub fn clock() -> Clock {
 }
 
 pub fn release(package: &str) -> ReleaseView {
-    ReleaseView { package: package.to_owned(), digest: Digest::of(package.as_bytes()), config: None, restart: 0 }
+    ReleaseView { package: package.to_owned(), digest: Digest::of(package.as_bytes()), config: None, config_digest: None, restart: 0 }
 }
 
 fn wave(hosts: u32, new: u32, in_change: u32, failed: u32) -> WaveView {

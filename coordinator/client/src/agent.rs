@@ -145,6 +145,11 @@ impl Coordinator {
         self.fetch(Method::GET, &format!("/agent/v1/manifests/{package}"), empty()).await
     }
 
+    /// A configuration's manifest: canonical text.
+    pub async fn configuration(&self, configuration: &Digest) -> Result<Download, ClientError> {
+        self.fetch(Method::GET, &format!("/agent/v1/configurations/{configuration}"), empty()).await
+    }
+
     /// Objects, as one pack stream (the form of `pilotage_bundle`), in the order asked for; at most
     /// [`OBJECTS_PER_REQUEST`](pilotage_shared::limits::OBJECTS_PER_REQUEST) at a time.
     pub async fn objects(&self, objects: &[Digest]) -> Result<Download, ClientError> {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pilotage_agent_core::journal::End;
+use pilotage_bundle::configuration::render::Mask;
 use serde::{Deserialize, Serialize};
 
 use super::limits::Limit;
 
-/// Deployer → supervisor. The supervisor's working directory is the run directory.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Deployer → supervisor. The supervisor's working directory is the run directory. Not `Debug`: it has values of secrets.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Order {
     /// The n-th hook of the run, from 1.
     pub number: usize,
@@ -27,6 +28,9 @@ pub struct Order {
     pub asks: Asks,
     /// Where its output goes besides.
     pub deployments_log: Option<DeploymentsLog>,
+    /// What is not to be shown of its output.
+    #[serde(default)]
+    pub masks: Vec<Mask>,
     /// What is executed.
     pub program: Program,
 }
@@ -49,8 +53,8 @@ pub struct DeploymentsLog {
     pub deployment: String,
 }
 
-/// Supervisor → the process that becomes the hook.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Supervisor → the process that becomes the hook. Not `Debug`: its environment may have values of secrets.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Program {
     /// Absolute path of the script; its `$0`.
     pub path: PathBuf,

@@ -13,6 +13,7 @@ use nix::fcntl::{Flock, FlockArg};
 use pilotage_agent_core::journal::{End, Process};
 use pilotage_agent_core::lifecycle::Script;
 use pilotage_agent_core::run::Contract;
+use pilotage_bundle::configuration::render::Mask;
 use pilotage_shared::run::Event;
 
 use super::account::{self, AccountError};
@@ -46,10 +47,12 @@ pub struct Setting<'a> {
     pub bundle: &'a Path,
     /// CodeDeploy's names.
     pub contract: &'a Contract,
-    /// The host's own.
+    /// The configuration's, and above them the host's own.
     pub variables: &'a BTreeMap<String, String>,
     /// Where output goes besides.
     pub deployments_log: Option<DeploymentsLog>,
+    /// What is not to be shown of the output.
+    pub masks: &'a [Mask],
 }
 
 /// A hook that waits to be let go.
@@ -96,6 +99,7 @@ pub fn make(setting: &Setting, wanted: &Wanted) -> Result<Result<Held, End>, Hoo
         timeout_ms: script.timeout.0,
         asks,
         deployments_log: setting.deployments_log.clone(),
+        masks: setting.masks.to_vec(),
         program,
     };
     start(setting.run, &order).map(Ok)

@@ -20,6 +20,7 @@ use pilotage_agent_core::run::{LOGS, SCRIPTS_LOG};
 use super::diagnostics;
 use super::end::{self, Seen};
 use super::log::{HookLog, Stream, drain};
+use super::mask::Masks;
 use super::order::{Order, SUPERVISOR_LOCK, let_go_name, result_name};
 use super::{order, process};
 
@@ -109,8 +110,10 @@ fn see(order: &Order, mut child: Child, log: HookLog) -> Result<(Seen, String, S
     let log = Arc::new(Mutex::new(log));
     if let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) {
         let (log_out, log_err, sent_out, sent_err) = (log.clone(), log.clone(), send.clone(), send.clone());
-        thread::spawn(move || (drain(out, Stream::Out, &log_out), sent_out.send(Event::Closed(Stream::Out))));
-        thread::spawn(move || (drain(err, Stream::Err, &log_err), sent_err.send(Event::Closed(Stream::Err))));
+        let masks = Arc::new(Masks::new(&order.masks));
+        let other = masks.clone();
+        thread::spawn(move || (drain(masks.reader(out), Stream::Out, &log_out), sent_out.send(Event::Closed(Stream::Out))));
+        thread::spawn(move || (drain(other.reader(err), Stream::Err, &log_err), sent_err.send(Event::Closed(Stream::Err))));
     }
     let session = child.id() as i32;
     let program = serde_json::to_string(&order.program).map_err(SuperviseError::Form)?;

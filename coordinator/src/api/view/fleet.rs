@@ -70,7 +70,7 @@ pub fn status(view: &View<'_>, fleet: &Fleet) -> FleetStatus {
     }
     let mut versions = std::collections::BTreeMap::<String, u32>::new();
     for (running, n) in &counts.versions {
-        let name = running.as_ref().map_or_else(|| "none".to_owned(), |r| world.package_name(&r.package));
+        let name = running.as_ref().map_or_else(|| "none".to_owned(), |r| world.release_name(r));
         *versions.entry(name).or_default() += n;
     }
     FleetStatus {

@@ -122,7 +122,7 @@ impl Seed {
             let floor = waiting.iter().any(|w| matches!(w.cause, Cause::Floor { .. }));
             if waiting.is_empty() && !record.active {
                 // R24: nobody is forgotten: whoever runs nothing at all is brought to what is settled.
-                let usable = record.frozen.is_none() && record.settled.is_some_and(|r| !world.barred(&r.package));
+                let usable = record.frozen.is_none() && record.settled.is_some_and(|r| !world.barred(&r));
                 let refused = |host: &HostName| world.slot(&record.spec.app, host).is_some_and(|s| s.refused.is_some());
                 let empty = |host: &&HostName| world.slot(&record.spec.app, host).and_then(|s| s.status.as_ref()).is_some_and(|s| s.running.is_none() && s.needs_hands.is_none());
                 if let Some(host) = members(world, record).filter(empty).find(|h| usable && !refused(h)) {

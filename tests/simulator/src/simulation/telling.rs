@@ -184,5 +184,8 @@ pub fn kind(change: &Change) -> &'static str {
         Change::GoesOn { .. } => "goes on",
         Change::FleetRecovered { .. } => "fleet recovered",
         Change::Recovered => "recovered",
+        Change::ConfigurationPut { .. } => "configuration put",
+        Change::ConfigurationDeleted { .. } => "configuration deleted",
+        Change::PairsReleased { .. } => "pairs released",
     }
 }
