@@ -2,6 +2,7 @@
 //! steps of the protocol's own model (whose steps are coarser: it grants in one, we send, deliver, tell and act).
 
 use pilotage_shared::planted::Bug;
+use pilotage_shared::policy::Amount;
 
 use crate::limits::Fault::{AgentCrash, CenterCrash, Death, Fail, Reconnect, Repeat, Restore, Silence};
 use crate::limits::Limits;
@@ -18,10 +19,12 @@ pub struct Case {
     pub steps: usize,
 }
 
-const TWO: Limits = Limits { hosts: 2, floor: 1, zone_floor: None, frames: 1, faults: 0, kinds: &[], requests: 0, wishes: &[] };
+const TWO: Limits = Limits { hosts: 2, floor: Amount::Count(1), zone_floor: None, frames: 1, faults: 0, kinds: &[], requests: 0, wishes: &[] };
 const RESTORED: Limits = Limits { frames: 2, faults: 1, kinds: &[Restore], requests: 1, wishes: &[Deploy], ..TWO };
 const ASKED: Limits = Limits { frames: 2, requests: 1, wishes: &[Cancel, Redeploy], ..TWO };
 const DYING: Limits = Limits { frames: 2, faults: 2, kinds: &[Death], ..TWO };
+
+const HALF: Limits = Limits { hosts: 3, floor: Amount::Percent(50), ..TWO };
 
 const fn case(bugs: &'static [Bug], limits: Limits, steps: usize) -> Case {
     Case { bugs, limits, steps }
@@ -46,7 +49,9 @@ pub const BUGS: &[Case] = &[
     case(&[Bug::CountInChange], TWO, 5),
     case(&[Bug::RunNotSeen], Limits { frames: 2, faults: 1, kinds: &[Restore], requests: 2, wishes: &[Deploy, Redeploy, Resume], ..TWO }, 14),
     case(&[Bug::FloorOffByOne, Bug::NoRejudge], TWO, 5),
-    case(&[Bug::NoZoneFloor], Limits { hosts: 3, floor: 1, zone_floor: Some(1), ..TWO }, 4),
+    case(&[Bug::NoZoneFloor], Limits { hosts: 3, zone_floor: Some(Amount::AllBut(1)), ..TWO }, 4),
+    case(&[Bug::DenominatorHeard], Limits { faults: 1, kinds: &[Silence], ..HALF }, 6),
+    case(&[Bug::RoundDown], HALF, 5),
     case(&[Bug::CloseOnNoRun], Limits { frames: 2, ..TWO }, 5),
     case(&[Bug::CloseOnSeen], Limits { frames: 2, ..TWO }, 5),
     case(&[Bug::CancelDropsLoan], ASKED, 4),

@@ -71,7 +71,7 @@ pub struct Center {
 
 impl Center {
     /// A first start: versions 1 and 2, hosts in alternating zones, a fleet with this floor, no batch limit but the floor's.
-    pub fn new(hosts: usize, floor: u32, zone_floor: Option<Amount>) -> Center {
+    pub fn new(hosts: usize, floor: Amount, zone_floor: Option<Amount>) -> Center {
         let world = World::new(Settings { heartbeat: Millis::seconds(5) });
         let mut center = Center { world, backup: None, starts: 0, turns: 0 };
         center.start();
@@ -89,7 +89,7 @@ impl Center {
             app: app(),
             select: "zone".parse().expect("a selector"),
             expect: None,
-            floor: Amount::Count(floor),
+            floor,
             floor_per: zone_floor.map(|f| (zone(), f)).into_iter().collect(),
             parallel: None,
             tolerate: Amount::Count(0),

@@ -1,5 +1,7 @@
 //! How big a world is, and what may happen in it: every number and every kind multiplies the states.
 
+use pilotage_shared::policy::Amount;
+
 /// What goes wrong. Together they have one budget; that frames are late and overtake each other costs nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -56,9 +58,9 @@ pub struct Limits {
     /// Hosts; they alternate between two zones.
     pub hosts: usize,
     /// Of the fleet.
-    pub floor: u32,
+    pub floor: Amount,
     /// Of each zone.
-    pub zone_floor: Option<u32>,
+    pub zone_floor: Option<Amount>,
     /// Frames under way at once.
     pub frames: usize,
     /// Faults, together.

@@ -2,6 +2,7 @@
 
 use pilotage_coordinator_core::world::HostState;
 use pilotage_shared::name::LabelKey;
+use pilotage_shared::policy::Amount;
 
 use crate::center::{Center, fleet, name, release, zone_of};
 use crate::limits::Limits;
@@ -33,17 +34,18 @@ impl Basis {
 pub fn taken(limits: &Limits, state: &State, i: usize) -> Option<&'static str> {
     let host = &state.hosts[i];
     if let Some(basis) = &host.used_basis {
-        let left = |zone: Option<u8>| {
-            let others = (0..limits.hosts).filter(|j| *j != i && basis.zones[*j].is_some() && (zone.is_none() || basis.zones[*j] == zone));
+        let below = |floor: Amount, zone: Option<u8>| {
+            let members = (0..limits.hosts).filter(|j| basis.zones[*j].is_some() && (zone.is_none() || basis.zones[*j] == zone));
             // Who died by itself after it was counted is nobody's fault; who was stopped by us is ours.
-            others.filter(|j| state.hosts[*j].up || state.hosts[*j].died && basis.counted[*j]).count() as u32
+            let left = members.clone().filter(|j| *j != i && (state.hosts[*j].up || state.hosts[*j].died && basis.counted[*j]));
+            (left.count() as u32) < floor.round_up(members.count() as u32)
         };
         // Who was no member then was in no scope.
         let member = basis.zones[i].is_some();
-        if member && left(None) < limits.floor {
+        if member && below(limits.floor, None) {
             return Some("promise 1: below the floor of the fleet");
         }
-        if member && limits.zone_floor.is_some_and(|floor| left(basis.zones[i]) < floor) {
+        if member && limits.zone_floor.is_some_and(|floor| below(floor, basis.zones[i])) {
             return Some("promise 1: below the floor of a zone");
         }
     }

@@ -5,7 +5,6 @@ use pilotage_shared::ids::BootId;
 use pilotage_shared::intent::Go;
 use pilotage_shared::name::Why;
 use pilotage_shared::planted::Bug;
-use pilotage_shared::policy::Amount;
 use pilotage_shared::principal::Principal;
 use pilotage_shared::wire::{Hello, VERSION};
 use stateright::{Model, Property};
@@ -42,8 +41,7 @@ impl Protocol {
 
     /// All hosts on version 1, settled and heard; version 2 was asked for, unless a person is to do that.
     fn beginning(&self) -> State {
-        let zone_floor = self.limits.zone_floor.map(Amount::Count);
-        let mut center = Center::new(self.limits.hosts, self.limits.floor, zone_floor);
+        let mut center = Center::new(self.limits.hosts, self.limits.floor, self.limits.zone_floor);
         let mut hosts: Vec<Host> = (0..self.limits.hosts).map(|_| Host::new(1)).collect();
         for (i, host) in hosts.iter_mut().enumerate() {
             host.up = true; // it serves before Pilotage knows it: the first deployment keeps the floor too

@@ -1,5 +1,7 @@
 //! Worlds with names: `cargo run --release -p pilotage-model -- --world NAME`.
 
+use pilotage_shared::policy::Amount;
+
 use crate::limits::Fault::{AgentCrash, CenterCrash, Death, Fail, Lose, Reconnect, Reimage, Repeat, Restore, Silence, Vain};
 use crate::limits::Wish::{Cancel, Deploy, Leave, Recover, Redeploy, Relabel, Resume, Retire, Rollback};
 use crate::limits::{Fault, Limits, Wish};
@@ -15,8 +17,8 @@ pub struct World {
     pub limits: Limits,
 }
 
-const SMALL: Limits = Limits { hosts: 2, floor: 1, zone_floor: None, frames: 1, faults: 0, kinds: &[], requests: 0, wishes: &[] };
-const THREE: Limits = Limits { hosts: 3, floor: 2, ..SMALL };
+const SMALL: Limits = Limits { hosts: 2, floor: Amount::Count(1), zone_floor: None, frames: 1, faults: 0, kinds: &[], requests: 0, wishes: &[] };
+const THREE: Limits = Limits { hosts: 3, floor: Amount::Count(2), ..SMALL };
 const EVERYTHING: &[Fault] = &[Lose, Repeat, Reconnect, Vain, AgentCrash, Reimage, CenterCrash, Restore, Fail, Death, Silence];
 const ANYTHING: &[Wish] = &[Cancel, Rollback, Redeploy, Resume, Recover, Relabel, Leave, Retire];
 
@@ -38,10 +40,10 @@ pub const WORLDS: &[World] = &[
     world("silence", "hosts are not heard, and are again", Limits { faults: 2, kinds: &[Silence, Death], ..SMALL }),
     world("pair", "two hosts, one of all faults, one of all requests", Limits { faults: 1, kinds: EVERYTHING, requests: 1, wishes: ANYTHING, ..SMALL }),
     world("pair-2", "two hosts, two of all faults, one of all requests", Limits { faults: 2, kinds: EVERYTHING, requests: 1, wishes: ANYTHING, ..SMALL }),
-    world("zones", "three hosts in two zones, each with a floor", Limits { zone_floor: Some(1), floor: 1, ..THREE }),
+    world("zones", "three hosts in two zones, each with a floor", Limits { zone_floor: Some(Amount::AllBut(1)), floor: Amount::Count(1), ..THREE }),
     world("three", "three hosts, one of all faults", Limits { faults: 1, kinds: EVERYTHING, ..THREE }),
-    world("three-restore", "three hosts in two zones, restores and re-images", Limits { faults: 2, kinds: &[Restore, Reimage, CenterCrash], requests: 2, wishes: &[Deploy, Recover, Resume], zone_floor: Some(0), ..THREE }),
-    world("three-2", "three hosts in two zones, two of all faults, one of all requests, two frames", Limits { frames: 2, faults: 2, kinds: EVERYTHING, requests: 1, wishes: ANYTHING, ..THREE }),
+    world("three-restore", "three hosts in two zones, restores and re-images", Limits { faults: 2, kinds: &[Restore, Reimage, CenterCrash], requests: 2, wishes: &[Deploy, Recover, Resume], zone_floor: Some(Amount::AllBut(1)), ..THREE }),
+    world("three-2", "three hosts in two zones, two of all faults, one of all requests, two frames", Limits { frames: 2, faults: 2, kinds: EVERYTHING, requests: 1, wishes: ANYTHING, zone_floor: Some(Amount::AllBut(1)), ..THREE }),
 ];
 
 /// By its name.
