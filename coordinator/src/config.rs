@@ -27,10 +27,10 @@ const BACKUP_KEEP: usize = 24;
 #[command(name = "pilotage-coordinator", version, about = "Keeps the state of the world and tells each host what it should run")]
 pub struct Flags {
     /// Configuration file (TOML); a flag outranks it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Folder of the store, the packages and the logs [default: /var/lib/pilotage-coordinator]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// Unix socket to listen on; who may open it may deploy [default: /run/pilotage/coordinator.sock]
     #[arg(long, value_name = "PATH")]
@@ -54,7 +54,7 @@ pub struct Flags {
     #[arg(long, value_name = "DIR")]
     pub backup_folder: Option<PathBuf>,
     /// Log level, also by target: info,pilotage_coordinator=debug [default: info]
-    #[arg(long, value_name = "LEVELS")]
+    #[arg(long, global = true, value_name = "LEVELS")]
     pub log: Option<String>,
     /// Something else than to serve
     #[command(subcommand)]

@@ -30,7 +30,7 @@ async fn backed_up(packages: bool) -> (Running, BackupView) {
 
 fn restore(state: &Path, file: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pilotage-coordinator"));
-    command.arg("--state").arg(state).arg("restore").arg(file);
+    command.arg("restore").arg(file).arg("--state").arg(state);
     command
 }
 

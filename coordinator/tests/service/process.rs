@@ -119,6 +119,30 @@ async fn it_says_why_it_does_not_start() {
     assert!(end(process, Signal::SIGTERM).success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_store_is_refused_with_the_commands_that_help_and_they_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (process, client) = start(folder.path()).await;
+    let _: Value = client.post("/v1/hosts", &json!({"name": "h1"}), None).await.unwrap();
+    let _: Value = client.post("/v1/backups", &json!({}), None).await.unwrap();
+    assert!(end(process, Signal::SIGTERM).success());
+    let file = folder.path().join("state/store/records/db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100..2000].fill(0x5a);
+    std::fs::write(&file, bytes).unwrap();
+    let said = refused(folder.path(), "c.sock", &[]).await;
+    assert!(said.contains("is damaged"), "{said}");
+    let commands = said.lines().find_map(|line| line.strip_prefix("next  ")).unwrap_or_else(|| panic!("{said}"));
+    // As a person would, who has the program in the path.
+    let programs = Path::new(env!("CARGO_BIN_EXE_pilotage-coordinator")).parent().unwrap().display().to_string();
+    let shell = Command::new("sh").args(["-c", &format!("PATH={programs}:$PATH; {commands}")]).output().unwrap();
+    assert!(shell.status.success(), "{commands}: {}", String::from_utf8_lossy(&shell.stderr));
+    let (_process, client) = start(folder.path()).await;
+    let status: Value = client.get("/v1/status").await.unwrap();
+    assert_eq!(status["coordinator"]["hosts"], 1);
+    assert!(status["coordinator"]["recovering"].is_object(), "{status}");
+}
+
 /// Needs root, to become somebody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_account_can_neither_connect_nor_read_the_token() {

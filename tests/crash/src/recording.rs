@@ -55,8 +55,8 @@ pub fn record(command: &Command, root: &Path) -> io::Result<Recording> {
     watch(command, root, None)
 }
 
-/// Runs a program and kills it with -9 before its n-th change (from 1) of anything below `root`: it and its threads; processes
-/// that it started live on until they end, or this thread does. The status says whether it came so far.
+/// Runs a program and kills it with -9, and the processes that it has started, before the n-th change (from 1) of anything below
+/// `root`. The status says whether it came so far.
 pub fn kill_before(command: &Command, root: &Path, n: usize) -> io::Result<Recording> {
     watch(command, root, Some(n))
 }

@@ -87,6 +87,7 @@ impl Stage {
         }
     }
 
+    #[expect(clippy::print_stdout, reason = "figures, for who asks for the output")]
     fn killed_before_each_change(&self) {
         let mut changes = 0;
         for n in 1.. {
@@ -103,6 +104,7 @@ impl Stage {
         assert!(changes > 40, "it did little: {changes}");
     }
 
+    #[expect(clippy::print_stdout, reason = "figures, for who asks for the output")]
     fn power_cut_at_any_moment(&self, draws: u64) {
         let recording = record(&self.deployer(), &self.root()).unwrap();
         assert!(recording.status.success(), "{}", recording.said);
