@@ -52,7 +52,7 @@ pub fn take(path: &Path, appspec: Option<&str>, state: &Layout, app: &AppName) -
     durable::replace(&state.manifest(&digest), built.manifest.encode().as_bytes(), 0o600)?;
     let folder = state.release(app, &digest);
     let damaged = || unpack::verify(&built.manifest, &folder).map_or(true, |found| !found.is_empty());
-    if folder.exists() && !state.private().join("committed").join(digest.hex()).exists() && damaged() {
+    if folder.exists() && !state.private().join("seals").join(app.as_str()).join(digest.hex()).exists() && damaged() {
         fs::remove_dir_all(&folder).with_context(|| format!("failed to remove the damaged release {}", folder.display()))?;
     }
     if !folder.exists() {

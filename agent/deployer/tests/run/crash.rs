@@ -75,7 +75,7 @@ impl Stage {
             Outcome::RolledBack { .. } | Outcome::NotBegun { .. } if now == self.before && installed.contains("app/old") => Ok(()),
             Outcome::RolledBack { .. } | Outcome::NotBegun { .. } => Err(format!("not as before: {:#?}\n{installed}", now.symmetric_difference(&self.before))),
             Outcome::Committed => {
-                let committed = self.world.path("state/private/committed").join(self.two.release.package.hex()).exists();
+                let committed = self.world.path("state/private/seals/web").join(self.two.release.package.hex()).exists();
                 let mut after = self.after.borrow_mut();
                 let good = after.get_or_insert_with(|| now.clone());
                 match now == *good && installed.contains("app/new/er") && committed {

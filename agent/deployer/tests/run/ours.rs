@@ -273,7 +273,8 @@ fn wildcards_pick_files_which_keep_their_places() {
     world.commit(Some(&one), &world.package("2", &files, &spec.replace("dist/**/*.js", "dist/*.css"), &[]));
     assert!(world.path("out/js/a.css").exists() && !world.path("out/js/x").exists());
     let none = world.package("3", &files, &spec.replace("dist/**/*.js", "dist/*.ts"), &[]);
-    let Outcome::RolledBack { why } = world.deploy(None, &none).0.outcome else { panic!() };
+    let outcome = world.deploy(None, &none).0.outcome;
+    let Outcome::NotBegun { why } = &outcome else { panic!("{outcome:?}") };
     assert!(why.as_str().contains("dist/*.ts"), "{why}");
 }
 
