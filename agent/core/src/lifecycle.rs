@@ -162,7 +162,8 @@ impl Task {
     pub fn overruled(self) -> bool {
         match self {
             Task::Hook { .. } if planted(Bug::FailurePassedOver) => true,
-            Task::Hook { event, .. } => self.tells() || matches!(event, Event::BeforeBlockTraffic | Event::AfterBlockTraffic | Event::ApplicationStop),
+            Task::Hook { .. } if self.tells() => true,
+            Task::Hook { event, .. } => matches!(event, Event::BeforeBlockTraffic | Event::AfterBlockTraffic | Event::ApplicationStop),
             Task::Drain | Task::Stop(_) => true,
             Task::Verify | Task::Keep | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit | Task::Start(_) => false,
         }
@@ -313,7 +314,8 @@ pub(crate) mod tests {
         let word = |t: &Task| match t {
             Task::Hook { side, event, .. } => format!("{side:?}.{event}"),
             Task::Health(side) => format!("{side:?}.Health"),
-            Task::Verify | Task::Keep | Task::Switch | Task::Unswitch | Task::Commit | Task::Drain | Task::Stop(_) | Task::Start(_) => format!("{t:?}"),
+            Task::Verify | Task::Keep | Task::Switch | Task::Unswitch | Task::Commit => format!("{t:?}"),
+            Task::Drain | Task::Stop(_) | Task::Start(_) => format!("{t:?}"),
         };
         tasks.iter().map(word).collect::<Vec<_>>().join(" ")
     }

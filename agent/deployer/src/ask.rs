@@ -20,6 +20,7 @@ pub fn ask(order: impl Read) -> Result<(), String> {
     let layout = Layout::new(&request, std::path::Path::new("."));
     let package = &request.to.release.package;
     let (release, bundle) = (layout.release(package), layout.bundles().join(package.hex()));
-    let setting = Setting { run: &layout.run, release: &release, bundle: &bundle, contract: &request.contract, variables: &request.variables, deployments_log: None };
+    let (contract, variables) = (&request.contract, &request.variables);
+    let setting = Setting { run: &layout.run, release: &release, bundle: &bundle, contract, variables, deployments_log: None };
     probe::once(&check.probe, Duration::from_millis(check.timeout.0), &|location: &str| program(&setting, location))
 }
