@@ -4,6 +4,7 @@
 //! Several stagings may be under way at once (a newer intent does not end an older one's fetching): each unpacks under a name
 //! of its own, and all share one [`Store`]. What is not needed any more goes in `retention`.
 
+mod overlap;
 mod preflight;
 mod retention;
 #[cfg(test)]
@@ -65,7 +66,11 @@ pub async fn stage(coordinator: Arc<Coordinator>, layout: Layout, app: AppName, 
         let (layout, store, manifest, app) = (layout.clone(), store.clone(), manifest.clone(), app.clone());
         blocking(move || install(&layout, &store, &manifest, &app, &release.package)).await?;
     }
-    blocking(move || preflight::check(&folder.join(&manifest.appspec)).map_err(|e| fail(said(&e)))).await
+    blocking(move || {
+        let spec = preflight::check(&folder.join(&manifest.appspec)).map_err(|e| fail(said(&e)))?;
+        overlap::check(&layout, &app, &manifest, &spec).map_err(|e| fail(said(&e)))
+    })
+    .await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StageError> + Send + 'static) -> Result<T, StageError> {
@@ -110,9 +115,10 @@ fn missing(objects: &Objects, manifest: &Manifest) -> BTreeMap<Digest, u64> {
     manifest.objects().into_iter().filter(|(digest, _)| !objects.has(digest)).collect()
 }
 
-/// Room for the release, for the objects that are not here yet, and a reserve; all in bytes.
+/// Room for the release twice and a tenth (its objects, itself, and what it installs take as much), for the objects that are
+/// not here yet when they are more, and a reserve; all in bytes.
 fn room(free: u64, unpacked: u64, objects: u64, state: &Path) -> Result<(), StageError> {
-    let need = unpacked.saturating_add(objects).saturating_add(RESERVE);
+    let need = (unpacked.saturating_mul(21) / 10).max(unpacked.saturating_add(objects)).saturating_add(RESERVE);
     if free < need {
         return Err(fail(format!("disk: {} MB are free at {}, staging needs {} MB", free >> 20, state.display(), need.div_ceil(1 << 20))));
     }

@@ -4,6 +4,7 @@
 mod clock;
 mod config;
 mod fetch;
+mod follow;
 mod hands;
 mod launch;
 mod layout;

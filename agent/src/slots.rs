@@ -298,13 +298,15 @@ impl Agent {
     fn look_at(&mut self, name: &AppName) -> anyhow::Result<bool> {
         let now = clock::uptime();
         let seen = Seen { blocked: self.host.blocked.clone() };
+        let other = self.apps.iter().find(|(other, app)| *other != name && app.slot.run.is_some()).map(|(other, _)| other.clone());
         let Some(app) = self.apps.get_mut(name) else { return Ok(false) };
         app.pass(&self.layout, name, now);
+        app.follow(&self.layout, name, &self.config.host, &self.coordinator);
         app.revoke_when_void(&self.layout, name, self.telling.session(), now);
         if app.feel_pulse(now) {
             self.ledger.write_life(name, &app.vigil.life)?;
         }
-        let sight = app.sight(&self.layout, &self.telling, &self.policy, &seen, now);
+        let sight = app.sight(&self.layout, other.as_ref(), &self.telling, &self.policy, &seen, now);
         match next(&app.slot, &app.held, &sight) {
             Act::Idle(why) => {
                 if app.idle_because.replace(why.clone()) != Some(why.clone()) {

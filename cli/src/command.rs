@@ -7,6 +7,7 @@ pub mod events;
 pub mod explain;
 pub mod fleet;
 pub mod host;
+pub mod import;
 pub mod package;
 pub mod recover;
 pub mod runs;

@@ -1,6 +1,7 @@
 //! `pilotage`: what people type. Reads arguments, asks the coordinator over its API, prints what it found out, and says by its
 //! exit code how it went (UI.md d).
 
+mod codedeploy;
 mod command;
 mod context;
 mod demo;
@@ -20,7 +21,9 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::turn::Turn;
-use crate::command::{Caller, backup, completions, deploy, events, explain, fleet, host, package, recover, runs, schema, simulate, status, turn, watch};
+use crate::command::{
+    Caller, backup, completions, deploy, events, explain, fleet, host, import, package, recover, runs, schema, simulate, status, turn, watch,
+};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -76,6 +79,8 @@ enum Command {
     /// Copy the coordinator's store to one file on its machine
     Backup,
     Recover(recover::Args),
+    #[command(subcommand)]
+    Import(import::Command),
     Schema(schema::Args),
     /// Print the completion script of a shell
     Completions(completions::Args),
@@ -94,6 +99,7 @@ fn main() -> ExitCode {
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Simulate(args) if args.offline() => or_report(simulate::offline(args, cli.output)),
         Command::Package(package::Command::Check { path, appspec }) => or_report(package::check(path, appspec.as_deref(), cli.output)),
+        Command::Import(command) => or_report(import::run(command, cli.output)),
         Command::Schema(args) => schema::run(args),
         _ => or_report(run(&cli)),
     };
@@ -129,6 +135,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
 async fn no_watch(command: &Command, interrupt: &Interrupt) {
     match command {
         Command::Watch(_) | Command::Wait(_) | Command::Deploy(_) | Command::Restart(_) | Command::Rollback(_) | Command::Events(_) => std::future::pending().await,
+        Command::Logs(logs) if logs.follows() => std::future::pending().await,
         _ => interrupt.wait().await,
     }
 }
@@ -157,6 +164,7 @@ async fn dispatch(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
         Command::Backup => backup::run(caller).await,
         Command::Recover(args) => recover::run(args, caller).await,
         // Handled before there is a session.
-        Command::Demo(_) | Command::Completions(_) | Command::Schema(_) | Command::DemoApp(_) => Ok(Exit::Reached),
+        Command::Demo(_) | Command::Completions(_) | Command::DemoApp(_) => Ok(Exit::Reached),
+        Command::Import(_) | Command::Schema(_) => Ok(Exit::Reached),
     }
 }

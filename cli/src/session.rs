@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use pilotage_client::{Client, ClientError, Events, Secret, encode};
+use pilotage_client::{Client, ClientError, Events, Secret, Stream, encode};
 use pilotage_shared::api::v1::{
     BackupView, AddHost, Because, CreateDeployment, DeploymentView, EventView, Explanation, FleetApplied, FleetBody, FleetStatus, FleetView, HostAdded, HostView,
     PackageView, Page, PatchHost, Recover, RecoveryView, RunView, StatusView,
@@ -116,6 +116,12 @@ impl Session {
         let (id, event) = (encode(&id.to_string()), encode(event));
         let path = format!("/v1/deployments/{id}/runs/{}/log?attempt={}&event={event}&back={back}", run.host, run.attempt);
         self.again(async || self.client.get_bytes(&path, LOG_MAX).await).await.map(Into::into)
+    }
+
+    /// The output of a host's run in a deployment, as it comes.
+    pub async fn output(&self, id: &DeploymentId, host: &HostName) -> Result<Stream, Failure> {
+        let path = format!("/v1/deployments/{}/runs/{host}/output", encode(&id.to_string()));
+        self.again(async || self.client.stream(&path).await).await
     }
 
     /// Every fleet as it was declared.

@@ -7,6 +7,7 @@ mod deployments;
 mod events;
 mod extract;
 mod fleets;
+mod follow;
 mod guard;
 mod hosts;
 mod logs;
@@ -124,10 +125,12 @@ fn all() -> Routes {
         .add(is(Action::Read), routes!(deployments::explain))
         .add(is(Action::Read), routes!(runs::list))
         .add(is(Action::ReadLogs), routes!(runs::log))
+        .add(is(Action::ReadLogs), routes!(follow::output))
         .add(is(Action::Read), routes!(events::events))
         .add(Needs::OwnHost, routes!(agent::session))
         .add(is(Action::ReadPackage), routes!(agent::manifest))
         .add(is(Action::ReadPackage), routes!(agent::objects))
         .add(Needs::OwnHost, routes!(agent::put_run))
         .add(Needs::OwnHost, routes!(agent::put_log))
+        .add(Needs::OwnHost, routes!(follow::put))
 }

@@ -31,6 +31,7 @@ use pilotage_shared::time::Time;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
+use crate::follow::Follows;
 use crate::sessions::Hub;
 use crate::store::{Store, StoreError};
 use batch::{Batch, Cause};
@@ -78,9 +79,10 @@ impl Engine {
         let (newest, position) = watch::channel(store.newest());
         let tokens = Tokens::of(&world);
         let numbers = Numbers::default();
-        let handle = Handle::new(sender, position, tokens.clone(), numbers.clone());
+        let follows = Follows::default();
+        let handle = Handle::new(sender, position, tokens.clone(), numbers.clone(), follows.clone());
         let started_at = clock.now();
-        let (hub, tracker) = (Hub::default(), Tracker::default());
+        let (hub, tracker) = (Hub::new(follows), Tracker::default());
         let dirty = world.fleets.keys().cloned().collect();
         let mut engine =
             Engine { world, store, clock, hub, tracker, numbers, started_at, dirty, wake_at: None, full: false, jobs, newest, tokens };
@@ -171,6 +173,7 @@ impl Engine {
                     batch.after.push(Box::new(move || drop(reply.send(Ok(())))));
                 }
                 Job::Query(query) => queries.push(query),
+                Job::Tell(host) => drop(batch.touched.hosts.insert(host)),
                 Job::Stop => go_on = false,
             }
         }

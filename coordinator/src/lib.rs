@@ -4,7 +4,7 @@
 //! server   sockets, connections              principal  who asks (no anonymous one)
 //! api      one file per resource             sessions   connections of agents
 //! engine   the one thread that alone touches world and store: admit, apply, plan, commit, answer, publish
-//! backup   copies of the store, and the way back
+//! backup   copies of the store, and the way back    follow   output of hooks while they run
 //! store    world, history and runs as records           packages   manifests and objects on disk
 //! ```
 //!
@@ -14,6 +14,7 @@ pub mod api;
 pub mod backup;
 pub mod config;
 pub mod engine;
+pub mod follow;
 pub mod packages;
 pub mod principal;
 pub mod problem;

@@ -48,8 +48,8 @@ pub enum PreflightError {
     },
 }
 
-/// Looks at the release of this AppSpec.
-pub fn check(path: &Path) -> Result<(), PreflightError> {
+/// Looks at the release of this AppSpec, and gives it as it was read.
+pub fn check(path: &Path) -> Result<AppSpec, PreflightError> {
     let read = |e| PreflightError::Read(path.to_owned(), e);
     let mut text = Vec::new();
     File::open(path).and_then(|f| f.take(APPSPEC_MAX + 1).read_to_end(&mut text)).map_err(read)?;
@@ -58,7 +58,8 @@ pub fn check(path: &Path) -> Result<(), PreflightError> {
     }
     let spec = appspec::parse(&text).map_err(|e| PreflightError::AppSpec(e.to_string()))?;
     users(&spec)?;
-    destinations(&spec)
+    destinations(&spec)?;
+    Ok(spec)
 }
 
 fn users(spec: &AppSpec) -> Result<(), PreflightError> {

@@ -175,9 +175,9 @@ async fn preflight_looks_before_anything_is_stopped() {
 
 #[test]
 fn a_full_disk_is_said_with_both_numbers() {
-    assert!(room(100 << 20, 20 << 20, 16 << 20, Path::new("/s")).is_ok());
-    let error = room(100 << 20, 20 << 20, (16 << 20) + 1, Path::new("/s")).unwrap_err().to_string();
-    assert_eq!(error, "disk: 100 MB are free at /s, staging needs 101 MB");
+    assert!(room(106 << 20, 20 << 20, 16 << 20, Path::new("/s")).is_ok(), "twice and a tenth, and a reserve");
+    let error = room((106 << 20) - 1, 20 << 20, 16 << 20, Path::new("/s")).unwrap_err().to_string();
+    assert_eq!(error, "disk: 105 MB are free at /s, staging needs 106 MB");
     assert!(room(u64::MAX - 1, u64::MAX, u64::MAX, Path::new("/s")).is_err());
 }
 

@@ -1,20 +1,22 @@
 //! One app on this host, with what the loop knows of it in memory.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pilotage_agent_core::acceptable::{HostPolicy, Seen};
 use pilotage_agent_core::run::{Kind, Permit};
 use pilotage_agent_core::slot::life::{Life, Pulse, Vigil};
 use pilotage_agent_core::slot::permission::{Now, Used, Void, void};
 use pilotage_agent_core::slot::{Bits, Held, RunKind, RunSight, Sight, Slot, status};
+use pilotage_client::agent::Coordinator;
 use pilotage_disk::space;
 use pilotage_shared::digest::Digest;
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::{BootId, SessionId};
 use pilotage_shared::intent::Go;
-use pilotage_shared::name::{AppName, Why};
+use pilotage_shared::name::{AppName, HostName, Why};
 use pilotage_shared::release::Release;
-use pilotage_shared::run::{Event, Outcome, Phase};
+use pilotage_shared::run::{Event, Outcome, Phase, RunId};
 use pilotage_shared::status::SlotStatus;
 use pilotage_shared::time::{Millis, Uptime};
 use tracing::warn;
@@ -23,6 +25,7 @@ use super::Telling;
 use super::health::{Health, Means};
 use super::order::Order;
 use crate::config::Config;
+use crate::follow::{Following, Watched};
 use crate::layout::Layout;
 use crate::rundir;
 use crate::watch::Answer;
@@ -61,6 +64,8 @@ pub struct App {
     used: Option<Used>,
     /// Since this agent began no run was seen and no answer was bad: what got traffic before may have it again at once.
     undisturbed: bool,
+    /// What its run writes, for who watches it.
+    following: Following,
 }
 
 impl App {
@@ -81,6 +86,7 @@ impl App {
             processes: None,
             gone: false,
             used: None,
+            following: Following::default(),
         }
     }
 
@@ -131,7 +137,8 @@ impl App {
     }
 
     /// What the core asks for.
-    pub fn sight<'a>(&self, layout: &Layout, telling: &'a Telling, policy: &'a HostPolicy, seen: &'a Seen, now: Uptime) -> Sight<'a> {
+    /// `other`: an app of this host that is in a run.
+    pub fn sight<'a>(&self, layout: &Layout, other: Option<&AppName>, telling: &'a Telling, policy: &'a HostPolicy, seen: &'a Seen, now: Uptime) -> Sight<'a> {
         let standing = self.standing(now);
         let facts = (standing, self.slot.run.is_some(), self.slot.running);
         let intent = self.held.intent.as_ref();
@@ -144,14 +151,18 @@ impl App {
         };
         let wanted = intent.and_then(|i| i.release);
         let bits = if wanted.is_some() && wanted != self.bits_of { Bits::Absent } else { self.bits.clone() };
-        Sight { now, bits, run: self.run.clone(), gone: self.gone, obstacle: self.obstacle(layout), policy, seen }
+        Sight { now, bits, run: self.run.clone(), gone: self.gone, obstacle: self.obstacle(layout, other), policy, seen }
     }
 
-    /// R30: a full disk; looked at only while something depends on it.
-    fn obstacle(&self, layout: &Layout) -> Option<Why> {
+    /// R30: a run of another app (one at a time on a host: hooks reload and restart what they share), or a full disk; looked at
+    /// only while something depends on it.
+    fn obstacle(&self, layout: &Layout, other: Option<&AppName>) -> Option<Why> {
         let permitted = self.held.intent.as_ref().is_some_and(|i| i.go == Go::Activate && i.generation > self.slot.spent);
         if !permitted && self.slot.declines.is_none() {
             return None;
+        }
+        if let Some(other) = other {
+            return Some(Why::lossy(&format!("{other} is in a run on this host: one at a time")));
         }
         // What cannot be measured is found by the deployer before it disturbs anything.
         let free = space::free_bytes(&layout.state).ok().filter(|free| *free < FREE_TO_BEGIN)?;
@@ -259,6 +270,17 @@ impl App {
                 Standing::Settling => self.undisturbed,
                 Standing::Down | Standing::Unknown => false,
             }
+    }
+
+    /// What the run writes goes to who watches it, for as long as the intent says that somebody does.
+    pub fn follow(&mut self, layout: &Layout, name: &AppName, host: &HostName, coordinator: &Arc<Coordinator>) {
+        let wanted = self.held.intent.as_ref().map(|i| i.follow);
+        let watched = self.slot.run.as_ref().filter(|r| r.deployment.is_some()).map(|r| Watched {
+            app: name.clone(),
+            run: RunId { deployment: r.deployment.clone(), host: host.clone(), attempt: r.attempt },
+            folder: layout.run(name, r.attempt),
+        });
+        self.following.see(wanted, watched, coordinator);
     }
 
     /// For a person at this host.

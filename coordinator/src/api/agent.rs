@@ -31,7 +31,8 @@ const AHEAD: usize = 4;
 /// Events of one run.
 const EVENTS_MAX: usize = 40;
 
-fn host(by: Principal) -> Result<HostId, Refused> {
+/// The host that asks.
+pub fn host(by: Principal) -> Result<HostId, Refused> {
     match by {
         Principal::Host(id) => Ok(id),
         other => Err(Refused::new("not-allowed", format!("{other} is not a host"))),

@@ -1,5 +1,7 @@
 //! A host in a few lines: it does at once what it is told, and is available afterwards.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pilotage_client::agent::Coordinator;
@@ -15,6 +17,19 @@ use tokio::task::JoinHandle;
 /// Runs until it is dropped.
 pub struct Host(JoinHandle<String>);
 
+/// A host of which is seen whether somebody watches its output.
+pub struct Watched {
+    _host: Host,
+    follow: Arc<AtomicBool>,
+}
+
+impl Watched {
+    /// By its newest intent.
+    pub fn follow(&self) -> bool {
+        self.follow.load(Ordering::Relaxed)
+    }
+}
+
 impl Drop for Host {
     fn drop(&mut self) {
         self.0.abort();
@@ -29,7 +44,15 @@ impl Host {
     /// With a heartbeat so often.
     pub fn every(heartbeat: Duration, address: Address, name: &str, token: Secret<String>) -> Host {
         let id = HostId { name: HostName::new(name).unwrap(), join: 1 };
-        Host(tokio::spawn(async move { live(heartbeat, address, id, token).await.unwrap_or_else(|e| e.to_string()) }))
+        Host(tokio::spawn(async move { live(heartbeat, address, id, token, &AtomicBool::default()).await.unwrap_or_else(|e| e.to_string()) }))
+    }
+
+    pub fn watched(address: Address, name: &str, token: Secret<String>) -> Watched {
+        let (id, follow) = (HostId { name: HostName::new(name).unwrap(), join: 1 }, Arc::new(AtomicBool::default()));
+        let seen = follow.clone();
+        let heartbeat = Duration::from_millis(100);
+        let host = Host(tokio::spawn(async move { live(heartbeat, address, id, token, &seen).await.unwrap_or_else(|e| e.to_string()) }));
+        Watched { _host: host, follow }
     }
 
     /// Why its session ended.
@@ -82,7 +105,7 @@ impl Slot {
     }
 }
 
-async fn live(heartbeat: Duration, address: Address, id: HostId, token: Secret<String>) -> Result<String, ClientError> {
+async fn live(heartbeat: Duration, address: Address, id: HostId, token: Secret<String>, follow: &AtomicBool) -> Result<String, ClientError> {
     let coordinator = Coordinator::new(address, token);
     let mut session = coordinator.session().await?;
     let mut decoder = Decoder::default();
@@ -98,6 +121,7 @@ async fn live(heartbeat: Duration, address: Address, id: HostId, token: Secret<S
                     slot = Some(new);
                 }
                 Frame::Intent(intent, _, _) => {
+                    follow.store(intent.follow, Ordering::Relaxed);
                     if let Some(slot) = &mut slot
                         && slot.obey(&intent)
                     {

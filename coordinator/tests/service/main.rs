@@ -5,6 +5,7 @@
 
 mod document;
 mod events;
+mod follow;
 mod host;
 mod idempotency;
 mod limits;
