@@ -330,7 +330,8 @@ impl Journal {
         let last = self.records.iter().rev().find_map(|r| match &r.entry {
             Entry::Ended { task: t, .. } if *t == task => Some(false),
             Entry::Ended { end, .. } if asked(end) => Some(true),
-            Entry::Ended { .. } | Entry::Began { .. } | Entry::Opened { .. } | Entry::Resumed { .. } | Entry::Disturbed | Entry::Turned(_) | Entry::Closed(_) => None,
+            Entry::Opened { .. } | Entry::Resumed { .. } | Entry::Disturbed | Entry::Began { .. } | Entry::Ended { .. } => None,
+            Entry::Turned(_) | Entry::Closed(_) => None,
         });
         last == Some(true)
     }

@@ -164,7 +164,8 @@ impl Task {
     pub fn overruled(self) -> bool {
         match self {
             Task::Hook { .. } if planted(Bug::FailurePassedOver) => true,
-            Task::Hook { event, .. } => self.tells() || matches!(event, Event::BeforeBlockTraffic | Event::AfterBlockTraffic | Event::ApplicationStop),
+            Task::Hook { .. } if self.tells() => true,
+            Task::Hook { event, .. } => matches!(event, Event::BeforeBlockTraffic | Event::AfterBlockTraffic | Event::ApplicationStop),
             Task::Drain | Task::Stop(_) => true,
             Task::Verify | Task::Keep | Task::Prepare | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit | Task::Start(_) => false,
         }

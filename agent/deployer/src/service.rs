@@ -19,7 +19,8 @@ pub fn start(service: &Service) -> Result<(), String> {
     // Files of the unit, or drop-ins to it, may have been put in place a moment ago.
     systemctl(&["daemon-reload"], SHORT)?;
     systemctl(&["start", "--", &service.unit], Duration::from_millis(service.timeout.0))?;
-    systemctl(&["is-active", "--quiet", "--", &service.unit], SHORT).map_err(|_| format!("{} is not active: see journalctl -u {}", service.unit, service.unit))
+    let active = systemctl(&["is-active", "--quiet", "--", &service.unit], SHORT);
+    active.map_err(|_| format!("{} is not active: see journalctl -u {}", service.unit, service.unit))
 }
 
 /// Stops it; what does not stop in its time is killed. A unit that systemd does not know is stopped.

@@ -74,7 +74,8 @@ fn destinations(manifest: &Manifest, spec: &AppSpec) -> BTreeSet<PathBuf> {
         match manifest.get(&rule.source).map(|entry| &entry.kind) {
             Some(Kind::File { .. } | Kind::Link { .. }) => all.extend(Path::new(&rule.source).file_name().map(|name| destination.join(name))),
             Some(Kind::Directory) | None => {
-                let inside = manifest.entries.iter().filter(|entry| !matches!(entry.kind, Kind::Directory));
+                let meant = |path: &str| rule.glob.as_ref().is_none_or(|glob| glob.takes(path));
+                let inside = manifest.entries.iter().filter(|entry| !matches!(entry.kind, Kind::Directory) && meant(&entry.path));
                 all.extend(inside.filter_map(|entry| Some(destination.join(Path::new(&entry.path).strip_prefix(&rule.source).ok()?))));
             }
         }

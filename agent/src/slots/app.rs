@@ -236,9 +236,15 @@ impl App {
     /// taken up here (R30), and looked at again after a while.
     pub fn wait_after_preflight(&mut self, layout: &Layout, name: &AppName, now: Uptime) {
         let Some((_, Outcome::NotBegun { why })) = &self.slot.last_ended else { return };
-        let last = rundir::report(&layout.run(name, self.slot.attempts)).and_then(|report| report.events.last().map(|e| (e.event, e.code)));
-        if matches!(last, Some((Event::Preflight, code)) if code != 0) && matches!(self.bits, Bits::Staged(_)) {
-            (self.bits, self.stage_again_at) = (Bits::Failed(why.clone()), Some(now + PREFLIGHT_AGAIN));
+        let last = rundir::report(&layout.run(name, self.slot.attempts)).and_then(|report| report.events.last().cloned());
+        let Some(look) = last.filter(|e| e.event == Event::Preflight) else { return };
+        let why = match look.code {
+            0 if why.as_str().starts_with("the permission ran out") => Why::lossy(&format!("its preflight takes longer than a permission lasts: {why}")),
+            0 => return,
+            _ => why.clone(),
+        };
+        if matches!(self.bits, Bits::Staged(_)) {
+            (self.bits, self.stage_again_at) = (Bits::Failed(why), Some(now + PREFLIGHT_AGAIN));
         }
     }
 

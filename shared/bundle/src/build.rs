@@ -206,7 +206,10 @@ impl<'a> Builder<'a> {
         let manifest = Manifest::new(name, self.entries.values().cloned().collect())?;
         let text = self.read_appspec(&manifest)?;
         let wrong = |note| BuildError::AppSpec { file: name.to_owned(), note };
-        let appspec = appspec::parse(&text).map_err(wrong)?;
+        let mut appspec = appspec::parse(&text).map_err(wrong)?;
+        if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != name) {
+            appspec.warnings.insert(0, Note { line: 1, text: format!("there is no {wanted} in the package: this is {name} (CodeDeploy falls back to it)") });
+        }
         // A link to the shared folder will stand there: what the package has would be hidden.
         for shared in appspec.ours.iter().flat_map(|ours| &ours.shared) {
             let below = |path: &str| path.strip_prefix(shared.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

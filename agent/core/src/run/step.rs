@@ -110,7 +110,8 @@ fn turn(plan: &Plan, why: Why) -> Step {
 /// What a hook of the new release has started went down with the host; it was not validated since. Once all was good and
 /// only the commit is missing, it is as after any reboot of a committed release.
 fn rebooted_after_start(journal: &Journal, sight: &Sight, task: Task) -> bool {
-    let lost = task.starts(Side::To) && journal.ended_in(task) != Some(sight.boot);
+    let starts = task.starts(Side::To) && !matches!(task, Task::Health(_));
+    let lost = starts && journal.ended_in(task) != Some(sight.boot);
     lost && !journal.reboot_asked_after(task) && !journal.begun().contains(&Task::Commit)
 }
 

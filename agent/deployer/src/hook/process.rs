@@ -25,7 +25,8 @@ fn stat(pid: i32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name may hold anything, also brackets: fields are counted behind the last one.
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    Some(Stat { parent: fields.get(1)?.parse().ok()?, session: fields.get(3)?.parse().ok()?, zombie: matches!(*fields.first()?, "Z" | "X"), started: fields.get(19)?.parse().ok()? })
+    let number = |n: usize| fields.get(n)?.parse().ok();
+    Some(Stat { parent: number(1)?, session: number(3)?, zombie: matches!(*fields.first()?, "Z" | "X"), started: fields.get(19)?.parse().ok()? })
 }
 
 /// The living process of that number.

@@ -119,6 +119,31 @@ fn runas_gives_the_session_that_su_gives() {
 }
 
 #[test]
+fn whatever_the_agents_umask_is_other_accounts_reach_their_scripts_and_shared_folders() {
+    if !is_root() {
+        return;
+    }
+    let world = World::new();
+    let one = world.package("1", &[], "x-pilotage:\n  shared:\n    - {path: data, owner: nobody}\n", &[("AfterInstall runas=nobody", "echo x > @/state/shared/web/data/file")]);
+    let run = world.run_directory(&world.request(None, &one));
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", "umask 077; exec \"$0\" .", env!("CARGO_BIN_EXE_pilotage-deployer")]).current_dir(&run);
+    assert!(command.status().unwrap().success());
+    assert_eq!(crate::world::report(&run).outcome, Outcome::Committed, "{}", log(&run));
+    assert_eq!(fs::metadata(run.join("results")).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn an_accounts_limits_are_set_before_it_is_taken() {
+    // Wild 27; which these are is asked of limits.conf (hook::limits).
+    let order = r#"{"path":"/bin/sh","args":["-c","ulimit -Sn; ulimit -Hn; ulimit -c"],"shell":null,"environment":{},"become_":null,"limits":[{"item":"nofile","soft":60,"hard":70},{"item":"core","soft":null,"hard":0},{"item":"nosuch","soft":1,"hard":1}]}"#;
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pilotage-deployer"));
+    let mut child = command.arg("--exec").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{order}\n").as_bytes()).unwrap();
+    assert_eq!(String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout), "60\n70\n0\n");
+}
+
+#[test]
 fn a_runas_script_that_ignores_term_is_killed_with_all_it_started_even_in_other_sessions() {
     // H9, wild 13: where su would leave the grandchildren.
     if !is_root() {

@@ -16,8 +16,8 @@ use crate::yaml::{Node, Value};
 
 /// Scripts that are only told: the application waits for them, out of service.
 const TOLD: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(600));
-/// Scripts that look at the host.
-const LOOK: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+/// Scripts that look at the host: while the permission to begin lasts, which is not for long.
+const LOOK: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
 /// Releases that a host may be asked to keep.
 const RETAIN_MAX: usize = 100;
 /// Where unit files of this host's own stand.

@@ -41,7 +41,7 @@ pub fn read_ours(what: &str, node: &Node, usual: Duration, longest: Duration) ->
     let mut warnings = Vec::new();
     let script = plain(what, node, &fields, usual, &mut warnings)?;
     if script.timeout > longest {
-        return fail(node.line, format!("{what}: timeout {} is over {} seconds: the application waits for it", script.timeout.as_secs(), longest.as_secs()));
+        return fail(node.line, format!("{what}: timeout {} is over {} seconds: the run waits for it", script.timeout.as_secs(), longest.as_secs()));
     }
     match warnings.into_iter().next() {
         Some(odd) => Err(odd),

@@ -143,6 +143,8 @@ fn the_appspec_may_have_another_name_and_lie_below_a_folder() {
     // A2: the given name, then appspec.yaml, then appspec.yml.
     std::fs::write(root.join("appspec.yaml"), HEAD).unwrap();
     assert_eq!((build(None).unwrap().as_str(), build(Some("deploy/test.yml")).unwrap().as_str()), ("appspec.yaml", "appspec.yaml"));
+    let fell_back = folder::build(&root, &bench.objects, Some("deploy/test.yml")).unwrap().appspec.warnings;
+    assert_eq!(fell_back[0].text, "there is no deploy/test.yml in the package: this is appspec.yaml (CodeDeploy falls back to it)");
     std::fs::write(root.join("appspec.yml"), HEAD).unwrap();
     assert_eq!((build(None).unwrap().as_str(), build(Some("deploy/test.yml")).unwrap().as_str()), ("appspec.yml", "appspec.yaml"));
 }

@@ -73,7 +73,7 @@ fn mistakes_are_errors_with_line_and_suggestion() {
         ("  retain: many\n", "line 4: x-pilotage: retain must be a whole number from 1 to 100, not \"many\""),
         ("  hooks:\n    OnFailur:\n      - location: a\n", "line 5: x-pilotage: hooks: \"OnFailur\" is not known (did you mean \"OnFailure\"?)"),
         ("  hooks:\n    ApplicationStart: []\n", "line 5: x-pilotage: hooks: ApplicationStart stands under `hooks`, where CodeDeploy has it"),
-        ("  hooks:\n    OnFailure:\n      - location: a\n        timeout: 900\n", "line 6: x-pilotage: hooks: OnFailure: timeout 900 is over 600 seconds: the application waits for it"),
+        ("  hooks:\n    OnFailure:\n      - location: a\n        timeout: 900\n", "line 6: x-pilotage: hooks: OnFailure: timeout 900 is over 600 seconds: the run waits for it"),
         ("  preflight:\n    - location: a\n      user: x\n", "line 6: x-pilotage: preflight: \"user\" is not known"),
         ("  preflight: a.sh\n", "line 4: x-pilotage: preflight must be a list, not a text"),
         ("  preflight:\n    - a.sh\n", "line 5: x-pilotage: preflight: write `- location: a.sh`; a bare text is no script"),
