@@ -1,6 +1,8 @@
 //! The real deployer on real files with real shell hooks.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
+#[path = "run/configured.rs"]
+mod configured;
 #[path = "run/files.rs"]
 mod files;
 #[path = "run/hooks.rs"]
