@@ -85,6 +85,7 @@ pub enum Refused {
 }
 
 /// The values that one configuration needs.
+#[derive(Default)]
 pub struct Given(BTreeMap<SecretName, Secret<Vec<u8>>>);
 
 impl Values for Given {

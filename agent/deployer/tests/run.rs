@@ -5,6 +5,8 @@
 mod crash;
 #[path = "run/contract.rs"]
 mod contract;
+#[path = "run/configured.rs"]
+mod configured;
 #[path = "run/files.rs"]
 mod files;
 #[path = "run/hooks.rs"]

@@ -124,11 +124,8 @@ pub async fn list(State(app): State<App>, Params(which): Params<Which>) -> Resul
 pub async fn show(State(app): State<App>, At((of, configuration)): At<(String, String)>) -> Result<Json<ConfigurationView>, Refused> {
     let mut view = one(&app, parsed(&of)?, number(&configuration)?).await?;
     let digest = view.digest;
-    let content = match blocking(&app.packages, move |p| Ok(p.configuration(&digest).map(Some).or_else(gone)?)).await? {
-        Some(configuration) => Some(view::configuration_content(&configuration)),
-        None => None,
-    };
-    view.content = content;
+    let found = blocking(&app.packages, move |p| p.configuration(&digest).map(Some).or_else(gone)).await?;
+    view.content = found.as_ref().map(view::configuration_content);
     Ok(Json(view))
 }
 

@@ -5,6 +5,7 @@
 
 mod backup;
 mod crash;
+mod configurations;
 mod document;
 mod events;
 mod follow;

@@ -96,6 +96,11 @@ fn held_since(world: &World, fleet: &Fleet) -> Option<When> {
     package.or_else(|| world.held_pairs.get(&Pair::of(&release))).map(|h| When(h.at))
 }
 
+/// It is not the package alone that is held.
+fn held_pair(world: &World, fleet: &Fleet) -> bool {
+    world.newest(fleet).is_some_and(|d| d.release.config.is_some() && !world.barred_package(&d.release.package) && world.barred(&d.release))
+}
+
 struct Words {
     kind: WaitingKind,
     text: String,
@@ -149,7 +154,8 @@ fn words(world: &World, of: &Fleet, waiting: &Waiting) -> Words {
             who: OPERATOR,
             lift: Some("pilotage resume FLEET --reason …"),
         },
-        Cause::Held => words(WaitingKind::Held, "the package is held or blocked, or held with this configuration", "a person releases it, or deploys another", OPERATOR, Some("pilotage package release … --reason …")),
+        Cause::Held if held_pair(world, of) => words(WaitingKind::Held, "the package is held with this configuration", "a person releases it, or deploys another", OPERATOR, Some("pilotage config release … --fleet FLEET --reason …")),
+        Cause::Held => words(WaitingKind::Held, "the package is held or blocked", "a person releases it, or deploys another", OPERATOR, Some("pilotage package release … --reason …")),
         Cause::NoMembers => words(WaitingKind::NoMembers, "the fleet has no hosts", "a host joins", OPERATOR, Some("pilotage fleet show FLEET")),
         Cause::Stragglers => words(WaitingKind::Stragglers, "may follow later", "they are done, or their time is over", NOBODY, None),
         Cause::Recovering => Words {

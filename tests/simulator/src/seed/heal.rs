@@ -155,7 +155,7 @@ impl Seed {
         let Some(world) = self.sim.coordinator.world() else { return false };
         let Some(record) = world.fleets.get(fleet) else { return false };
         let target = world.newest(record).map(|d| d.release);
-        let bad = |host: &HostName, release: &Release| self.sim.behaviours.of(&release.package, host) != Behaviour::default();
+        let bad = |host: &HostName, release: &Release| self.sim.behaviours.of(release, host) != Behaviour::default();
         members(world, record).any(|host| target.into_iter().chain(record.settled).any(|r| bad(host, &r)))
     }
 
@@ -167,7 +167,7 @@ impl Seed {
         let check = record.spec.health.as_ref()?;
         // It counts as good until the next check has said otherwise.
         let seen_for = |good: Millis| Millis(good.0 + check.every.0 + check.timeout.0 + 100);
-        match self.sim.behaviours.of(&running.package, host).health {
+        match self.sim.behaviours.of(&running, host).health {
             Health::Flaps { good, .. } if seen_for(good) < check.healthy_for => Some(Flaps::NeverLong),
             Health::Flaps { .. } => Some(Flaps::LongEnough),
             _ => None,

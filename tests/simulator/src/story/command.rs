@@ -67,6 +67,14 @@ pub enum Command {
     Deploy(FleetName, Version),
     /// `restart web`
     Restart(FleetName),
+    /// `deploy web 1.1.0 c2`
+    DeployConfigured(FleetName, Version, u32),
+    /// `config web quiet [fails …]`: a configuration of this content is pushed, and so deployed.
+    Config(FleetName, String, Behaviour),
+    /// `register web quiet`: it only gets its number.
+    Register(FleetName, String),
+    /// `release config 2`
+    ReleaseConfig(u32),
     /// `pause|resume|cancel|rollback web`
     Pause(FleetName),
     /// See above.
@@ -175,7 +183,13 @@ pub fn parse(line: &str) -> Result<Command, CommandError> {
             let how = words.get(2..on).ok_or_else(|| bad(line, "fail HOST|all HOW on VERSION"))?;
             Command::Fail(host, behaviour(how)?, version(on + 1)?)
         }
-        "deploy" => Command::Deploy(fleet()?, version(2)?),
+        "deploy" => match word(3).and_then(|w| w.strip_prefix('c')) {
+            Some(number) => Command::DeployConfigured(fleet()?, version(2)?, read(Some(number), "a number")?),
+            None => Command::Deploy(fleet()?, version(2)?),
+        },
+        "config" => Command::Config(fleet()?, read(word(2), "a content")?, behaviour(&words[3..])?),
+        "register" => Command::Register(fleet()?, read(word(2), "a content")?),
+        "release" if word(1) == Some("config") => Command::ReleaseConfig(read(word(2), "a number")?),
         "restart" => match word(1) {
             Some("agents") => Command::RestartAgents(None),
             Some("agent") => Command::RestartAgents(Some(read(word(2), "a host")?)),

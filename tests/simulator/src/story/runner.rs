@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use pilotage_coordinator_core::input::What;
 use pilotage_coordinator_core::plan::explain_fleet;
+use pilotage_coordinator_core::world::configuration::Numbers;
 use pilotage_coordinator_core::world::{Course, HostState, Outcome};
 use pilotage_coordinator_core::{Answer, Cause, Rejected, Request, Waiting, World, explain};
+use pilotage_shared::digest::Digest;
 use pilotage_shared::fleet::Labels;
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{AppName, FleetName, HostName, LabelKey, LabelValue, Version};
@@ -67,6 +69,19 @@ impl Runner {
                 Vec::new()
             }
             Command::Deploy(fleet, version) => self.ask(Request::Deploy { fleet, what: What::Version(version) }),
+            Command::DeployConfigured(fleet, version, number) => {
+                let what = What::Configured { what: Box::new(What::Version(version)), config: Some(number) };
+                self.ask(Request::Deploy { fleet, what })
+            }
+            Command::Config(fleet, content, behaviour) => {
+                self.simulation.behaviours.set(config(&content), None, behaviour);
+                self.configure(fleet, &content, true)
+            }
+            Command::Register(fleet, content) => self.configure(fleet, &content, false),
+            Command::ReleaseConfig(number) => {
+                let app = self.app.clone();
+                self.ask(Request::ReleaseConfiguration { app, number })
+            }
             Command::Restart(fleet) => self.ask(Request::Deploy { fleet, what: What::Restart }),
             Command::Pause(fleet) => self.about(&fleet, |id| Request::Pause { id }),
             Command::Resume(fleet) => self.ask(Request::Resume { fleet }),
@@ -191,6 +206,16 @@ impl Runner {
         answered(self.simulation.request(request))
     }
 
+    fn configure(&mut self, fleet: FleetName, content: &str, deploy: bool) -> Vec<String> {
+        let digest = config(content);
+        let numbers = Numbers { files: 1, bytes: 9, variables: 1, secrets: 0 };
+        let answer = self.simulation.request(Request::PutConfiguration { fleet, digest, numbers, deploy });
+        if let Some(Ok(Answer::Configuration { number, .. })) = &answer {
+            self.simulation.telling.number(digest, *number);
+        }
+        answered(answer)
+    }
+
     fn about(&mut self, fleet: &FleetName, request: impl FnOnce(DeploymentId) -> Request) -> Vec<String> {
         let newest = self.simulation.coordinator.world().and_then(|w| w.fleets.get(fleet)).map(|f| f.newest);
         match newest {
@@ -308,9 +333,15 @@ fn with_env(mut labels: Labels) -> Labels {
     labels
 }
 
+/// The digest of a configuration of this content.
+fn config(content: &str) -> Digest {
+    Digest::of(format!("configuration {content}").as_bytes())
+}
+
 fn answered(answer: Option<Result<Answer, Rejected>>) -> Vec<String> {
     match answer {
         Some(Ok(Answer::Deployment(id))) => vec![id.to_string()],
+        Some(Ok(Answer::Configuration { number, deployment, .. })) => vec![deployment.map_or_else(|| format!("c{number}"), |id| format!("c{number} {id}"))],
         Some(Ok(_)) => Vec::new(),
         other => refused(other),
     }

@@ -301,7 +301,7 @@ impl Run {
 
     fn fails(&self, task: Task, scene: &Scene<'_>) -> bool {
         let back = self.directory.journal.turned().is_some();
-        let behaviour = |release: Option<Release>| release.map(|r| scene.behaviours.of(&r.package, scene.host)).unwrap_or_default();
+        let behaviour = |release: Option<Release>| release.map(|r| scene.behaviours.of(&r, scene.host)).unwrap_or_default();
         match task {
             Task::Hook { side: Side::From, event: Event::ValidateService, .. } => behaviour(self.directory.from()).fails_back,
             Task::Hook { side: Side::To, event: Event::ValidateService, .. } if self.directory.plan.again => behaviour(Some(self.directory.to())).fails_back,
