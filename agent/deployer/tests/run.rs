@@ -3,11 +3,19 @@
 
 #[path = "run/files.rs"]
 mod files;
+#[path = "run/foreign.rs"]
+mod foreign;
 #[path = "run/hooks.rs"]
 mod hooks;
 #[path = "run/killed.rs"]
 mod killed;
 #[path = "run/lifecycle.rs"]
 mod lifecycle;
+#[path = "run/permissions.rs"]
+mod permissions;
+#[path = "run/races.rs"]
+mod races;
+#[path = "run/seals.rs"]
+mod seals;
 #[path = "run/world.rs"]
 mod world;
