@@ -72,7 +72,7 @@ fn perform(run: &Path, source: &Source, record: &Record, ready: &Ready) -> Resul
     let mut places = Places::default();
     for path in &decision.stale {
         if let Some(place) = places.reachable(path)? {
-            putter.remove(&place)?;
+            putter.take(&place)?;
         }
     }
     for path in decision.stale_folders.iter().rev() {

@@ -254,11 +254,13 @@ fn killed_at_every(call: &str, validation: &str) {
 #[test]
 fn a_kill_at_every_rename_leaves_old_or_new_exactly() {
     killed_at_every("renameat", "true");
+    killed_at_every("renameat2", "true");
 }
 
 #[test]
 fn a_kill_at_every_rename_on_the_way_back_leaves_the_old_exactly() {
     killed_at_every("renameat", "exit 1");
+    killed_at_every("renameat2", "exit 1");
 }
 
 #[test]
