@@ -9,6 +9,8 @@ mod contract;
 mod configured;
 #[path = "run/files.rs"]
 mod files;
+#[path = "run/foreign.rs"]
+mod foreign;
 #[path = "run/hooks.rs"]
 mod hooks;
 #[path = "run/killed.rs"]
@@ -19,5 +21,11 @@ mod lifecycle;
 mod ours;
 #[path = "run/output.rs"]
 mod output;
+#[path = "run/permissions.rs"]
+mod permissions;
+#[path = "run/races.rs"]
+mod races;
+#[path = "run/seals.rs"]
+mod seals;
 #[path = "run/world.rs"]
 mod world;

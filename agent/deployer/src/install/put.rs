@@ -67,6 +67,12 @@ impl Putter {
         Ok(true)
     }
 
+    /// Takes a file or link away, if there is one; what it costs to free it is paid later where that can be.
+    pub fn take(&mut self, place: &Place) -> Result<(), InstallError> {
+        self.touch(place);
+        if self.stages.take(place)? { Ok(()) } else { self.remove(place) }
+    }
+
     /// Removes a file or link, if there is one.
     pub fn remove(&mut self, place: &Place) -> Result<(), InstallError> {
         self.touch(place);
@@ -90,8 +96,7 @@ impl Putter {
         Ok(place::sync_folders(&std::mem::take(&mut self.touched))?)
     }
 
-    /// Remembers that names have changed beside this one.
-    pub fn touch(&mut self, place: &Place) {
+    fn touch(&mut self, place: &Place) {
         if let Some(folder) = place.path.parent()
             && !self.touched.contains(folder)
         {

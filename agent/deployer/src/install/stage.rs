@@ -11,8 +11,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, UtimensatFlags, fstat, mkdirat, utimensat};
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fstat, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, geteuid, mkfifoat, symlinkat, unlinkat};
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,8 @@ pub enum Content<'a> {
 pub struct Staged {
     folder: usize,
     number: u64,
+    /// Another one under its name is what it has taken the place of.
+    inode: u64,
 }
 
 /// The folders of one run.
@@ -89,8 +91,10 @@ impl Stages {
         let number = self.next;
         self.next += 1;
         let at = &self.folders[folder];
-        make(at.open.as_fd(), &number.to_string(), content, meta, &at.path.join(number.to_string()))?;
-        Ok(Some(Staged { folder, number }))
+        let (name, path) = (number.to_string(), at.path.join(number.to_string()));
+        make(at.open.as_fd(), &name, content, meta, &path)?;
+        let stat = stat_at(at.open.as_fd(), name.as_ref()).map_err(InstallError::io("look at", &path))?;
+        Ok(stat.map(|stat| Staged { folder, number, inode: stat.st_ino }))
     }
 
     /// Dresses anew what was made.
@@ -99,7 +103,7 @@ impl Stages {
         let path = folder.path.join(&name);
         let stat = stat_at(folder.open.as_fd(), name.as_ref()).map_err(InstallError::io("look at", &path))?;
         match stat.map(|s| place::kind(&s)) {
-            Some(nix::sys::stat::SFlag::S_IFLNK) => dress_link(folder.open.as_fd(), &name, meta).map_err(InstallError::io("dress", &path)),
+            Some(SFlag::S_IFLNK) => dress_link(folder.open.as_fd(), &name, meta).map_err(InstallError::io("dress", &path)),
             Some(_) => {
                 let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
                 let open: File = openat(&folder.open, name.as_str(), flags, Mode::empty()).map_err(InstallError::io("open", &path))?.into();
@@ -112,17 +116,46 @@ impl Stages {
     /// Is it still aside?
     pub fn holds(&self, staged: Staged) -> bool {
         let (folder, name) = self.name(staged);
-        stat_at(folder.open.as_fd(), name.as_ref()).is_ok_and(|stat| stat.is_some())
+        stat_at(folder.open.as_fd(), name.as_ref()).is_ok_and(|stat| stat.is_some_and(|s| s.st_ino == staged.inode))
     }
 
-    /// Puts it in its place. False when it is not aside any more: it was put there before.
+    /// Puts it in its place. False when it is not aside any more: it was put there before. What stood there is aside then, if
+    /// the file system can exchange the two: to free it costs more than all else, and can wait until the app runs.
     pub fn put(&self, staged: Staged, place: &Place) -> Result<bool, InstallError> {
+        if !self.holds(staged) {
+            return Ok(false);
+        }
         let (folder, name) = self.name(staged);
+        if place.stat()?.is_some_and(|s| place::kind(&s) != SFlag::S_IFDIR) && self.exchange(folder, &name, place) {
+            return Ok(true);
+        }
         match renameat(&folder.open, name.as_str(), &place.folder, place.name.as_os_str()) {
             Ok(()) => Ok(true),
-            Err(Errno::ENOENT) if !self.holds(staged) => Ok(false),
             Err(errno) => Err(InstallError::io("put in place", &place.path)(errno)),
         }
+    }
+
+    /// A folder that somebody has put there in this moment goes back: only what can be replaced by a rename is exchanged.
+    fn exchange(&self, folder: &Folder, name: &str, place: &Place) -> bool {
+        let swap = || renameat2(&folder.open, name, &place.folder, place.name.as_os_str(), RenameFlags::RENAME_EXCHANGE).is_ok();
+        if !swap() {
+            return false;
+        }
+        match stat_at(folder.open.as_fd(), name.as_ref()) {
+            Ok(Some(stat)) if place::kind(&stat) == SFlag::S_IFDIR => !swap(),
+            Ok(_) | Err(_) => true,
+        }
+    }
+
+    /// Takes a file or link out of its place; it is freed later. False when that cannot be done here.
+    pub fn take(&mut self, place: &Place) -> Result<bool, InstallError> {
+        if place.stat()?.is_none_or(|s| place::kind(&s) == SFlag::S_IFDIR) {
+            return Ok(false);
+        }
+        let Some(folder) = self.folder_for(&place.path)? else { return Ok(false) };
+        let name = format!("gone-{}", self.next);
+        self.next += 1;
+        Ok(renameat2(&place.folder, place.name.as_os_str(), &self.folders[folder].open, name.as_str(), RenameFlags::RENAME_NOREPLACE).is_ok())
     }
 
     /// Makes all that was made since the last sync durable.
@@ -202,10 +235,16 @@ fn listed(run: &Path) -> Result<Vec<PathBuf>, InstallError> {
     Ok(installed::load(&list_path(run))?.unwrap_or_else(|| vec![run.join("stage")]))
 }
 
-/// Removes all that a run has aside. Only root could have put a link in the way.
+/// Removes all that a run has aside: files, links, pipes, empty folders. A folder with something in it is nothing of ours.
 pub fn remove(run: &Path) -> Result<(), InstallError> {
     for path in listed(run)? {
-        match fs::remove_dir_all(&path) {
+        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+            let name = entry.path();
+            if fs::remove_file(&name).is_err() {
+                fs::remove_dir(&name).map_err(InstallError::io("remove", &name))?;
+            }
+        }
+        match fs::remove_dir(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(InstallError::io("remove", &path)(error)),
             Ok(()) | Err(_) => {}
         }

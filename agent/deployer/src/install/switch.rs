@@ -27,7 +27,7 @@ enum Decided {
     /// All is as it was when it was prepared.
     AsPrepared,
     /// Something has changed since.
-    Anew(Ready),
+    Anew(Box<Ready>),
 }
 
 fn decided_path(run: &Path) -> PathBuf {
@@ -38,7 +38,7 @@ fn decided_path(run: &Path) -> PathBuf {
 pub fn decided(run: &Path) -> Result<Option<Ready>, InstallError> {
     Ok(match installed::load(&decided_path(run))? {
         Some(Decided::AsPrepared) => Some(ready::load(run)?),
-        Some(Decided::Anew(ready)) => Some(ready),
+        Some(Decided::Anew(ready)) => Some(*ready),
         None => None,
     })
 }
@@ -56,9 +56,7 @@ pub fn switch(run: &Path, app: &Path, source: &Source, spec: &Spec, links: &Link
                     before
                 }
                 Some(ready) => {
-                    let decided = Decided::Anew(ready);
-                    installed::save(&decided_path(run), &decided)?;
-                    let Decided::Anew(ready) = decided else { return Ok(()) };
+                    installed::save(&decided_path(run), &Decided::Anew(Box::new(ready.clone())))?;
                     ready
                 }
             }
@@ -74,7 +72,7 @@ fn perform(run: &Path, source: &Source, record: &Record, ready: &Ready) -> Resul
     let mut places = Places::default();
     for path in &decision.stale {
         if let Some(place) = places.reachable(path)? {
-            putter.remove(&place)?;
+            putter.take(&place)?;
         }
     }
     for path in decision.stale_folders.iter().rev() {

@@ -71,7 +71,7 @@ fn take_away(ready: &Ready, all: &BTreeMap<&PathBuf, &Kept>, putter: &mut Putter
             continue;
         }
         if let Some(place) = places.reachable(path)? {
-            putter.remove(&place)?;
+            putter.take(&place)?;
         }
     }
     let mut places = Places::default();
@@ -131,8 +131,9 @@ fn files_back<'a>(all: impl Iterator<Item = (&'a Kept, bool)>, copies: &Copies, 
         match back {
             Back::Copy(copy) => {
                 // A copy that is gone was put back before a crash.
-                if copies.put(copy, &place)? {
-                    putter.touch(&place);
+                if copies.read(copy)?.is_some() {
+                    putter.take(&place)?;
+                    copies.put(copy, &place)?;
                 }
             }
             Back::Staged(staged) => drop(putter.put(staged, &place)?),

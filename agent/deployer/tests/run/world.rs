@@ -146,7 +146,8 @@ impl World {
 
     /// The same, but for times of folders.
     pub fn photograph_without_folder_times(&self) -> BTreeSet<String> {
-        let cut = |line: String| if line.contains(" 40") { line.rsplitn(3, ' ').nth(2).unwrap().to_owned() } else { line };
+        let folder = |line: &str| line.split(' ').nth(1).is_some_and(|mode| mode.len() == 5 && mode.starts_with('4'));
+        let cut = |line: String| if folder(&line) { line.rsplitn(3, ' ').nth(2).unwrap().to_owned() } else { line };
         self.photograph().into_iter().map(cut).collect()
     }
 
@@ -170,7 +171,7 @@ fn look(folder: &Path, all: &mut BTreeSet<String>) {
         } else if meta.is_symlink() {
             fs::read_link(&path).unwrap().display().to_string()
         } else {
-            format!("{:?}", String::from_utf8_lossy(&fs::read(&path).unwrap()))
+            if meta.is_file() { format!("{:?}", String::from_utf8_lossy(&fs::read(&path).unwrap())) } else { String::new() }
         };
         all.insert(format!("{} {:o} {}:{} {}.{} {content}", path.display(), meta.mode(), meta.uid(), meta.gid(), meta.mtime(), meta.mtime_nsec()));
     }
