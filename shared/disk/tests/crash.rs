@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "../src/records/tests/workload.rs"]
+#[path = "crash/workload.rs"]
 mod workload;
 
 use std::path::Path;

@@ -9,6 +9,7 @@ use pilotage_shared::health::{HealthNote, Standing};
 use pilotage_shared::ids::{Generation, LedgerId, SessionId};
 use pilotage_shared::intent::{Blocked, Go, Intent};
 use pilotage_shared::name::Why;
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 use pilotage_shared::run::{Event, Outcome, Phase};
 use pilotage_shared::status::{SlotStatus, Status};
@@ -97,7 +98,8 @@ impl Host {
         match record::welcome(&self.record, welcome) {
             Ok(record) => {
                 self.record = record;
-                self.memory = Some(Memory { session: Some(welcome.session), ..Memory::default() });
+                let held = self.surviving();
+                self.memory = Some(Memory { session: Some(welcome.session), held, ..Memory::default() });
                 true
             }
             Err(_) => {
@@ -109,10 +111,19 @@ impl Host {
 
     /// The connection is over, as this side sees it: R6, what was held is void.
     pub fn leave(&mut self) {
+        let held = self.surviving();
         if let Some(memory) = &mut self.memory {
-            *memory = Memory::default();
+            *memory = Memory { held, ..Memory::default() };
         }
         self.revoke();
+    }
+
+    /// What was held is void with its session, unless R6 is broken.
+    fn surviving(&self) -> Held {
+        match &self.memory {
+            Some(memory) if planted(Bug::PermissionSurvivesReconnect) => memory.held.clone(),
+            Some(_) | None => Held::default(),
+        }
     }
 
     fn revoke(&mut self) {

@@ -1,5 +1,3 @@
-mod workload;
-
 use std::collections::BTreeMap;
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Numbered units whose whole effect is known for every number: what the kill and the power-cut tests write and look for.
+//! Numbered units whose whole effect is known for every number: what the crash tests write and look for.
 //!
 //! Unit `n` says its number in table 1, fills slot `n % SLOTS` of table 2 with a number of records that differs from unit to
 //! unit, and deletes what the slot held beyond that. So the store after unit `n` is a function of `n`, and a lost, torn or
