@@ -11,6 +11,7 @@ mod events;
 mod flags;
 mod follow;
 mod group;
+mod log;
 mod records;
 mod retention;
 mod root;
@@ -31,9 +32,11 @@ use crate::launch::Launcher;
 use crate::slots::order::own_check;
 use crate::{layout::Layout, rundir, watch};
 use bundle::Taken;
+use configuration::Configuration;
 pub use flags::Flags;
 use follow::{End, Follower};
 use group::{Deployed, Group};
+use log::Log;
 use root::Root;
 
 /// The AppSpec's own time limits count: above them there is nobody who could say another (F3).
@@ -45,18 +48,31 @@ pub fn run(flags: &Flags, service: &Service) -> ExitCode {
         words::say(&format!("pilotage-agent {} (as codedeploy-local 1.0)", env!("CARGO_PKG_VERSION")));
         return ExitCode::SUCCESS;
     }
-    match deploy(flags, service) {
-        Ok(code) => code,
+    let ordinary = !nix::unistd::geteuid().is_root();
+    let complain = |error: anyhow::Error| {
+        words::complain(&format!("ERROR: {error:#}"));
+        ExitCode::FAILURE
+    };
+    let configuration = match configuration::load(flags.agent_configuration_file.as_deref(), ordinary) {
+        Ok(configuration) => configuration,
+        Err(error) => return complain(error),
+    };
+    let log = Log::open(configuration.log_dir.as_deref());
+    log.line("INFO", &format!("deploying {} to {}", flags.bundle_location, flags.deployment_group));
+    match deploy(flags, service, &configuration, ordinary) {
+        Ok(code) => {
+            let (level, how) = if code == ExitCode::SUCCESS { ("INFO", "has succeeded") } else { ("ERROR", "has failed") };
+            log.line(level, &format!("the deployment to {} {how}", flags.deployment_group));
+            code
+        }
         Err(error) => {
-            words::complain(&format!("ERROR: {error:#}"));
-            ExitCode::FAILURE
+            log.line("ERROR", &format!("{error:#}"));
+            complain(error)
         }
     }
 }
 
-fn deploy(flags: &Flags, service: &Service) -> anyhow::Result<ExitCode> {
-    let ordinary = !nix::unistd::geteuid().is_root();
-    let configuration = configuration::load(flags.agent_configuration_file.as_deref(), ordinary)?;
+fn deploy(flags: &Flags, service: &Service, configuration: &Configuration, ordinary: bool) -> anyhow::Result<ExitCode> {
     let events = events::chosen(&flags.events)?;
     let path = bundle::locate(&flags.bundle_location, flags.kind)?;
     root::check_group(&flags.deployment_group)?;
@@ -146,10 +162,10 @@ impl Site<'_> {
         let Some(before) = group.unfinished.clone() else { return Ok(()) };
         words::say(&format!("An earlier deployment, {}, has not ended: it goes on first", before.deployment));
         let folder = self.state.run(&group.app, before.attempt);
-        if !folder.exists() {
-            // It was named, and never begun.
+        if rundir::never_begun(&folder) {
             return group.forget_unfinished(self.state);
         }
+        self.root.link_logs(&folder, &group.name, &before.deployment)?;
         match self.see_to_its_end(group, &before, &folder)? {
             None => anyhow::bail!("{} is still under way", before.deployment),
             Some(Outcome::Committed) => words::say(&format!("{} has succeeded meanwhile", before.deployment)),
@@ -164,8 +180,6 @@ impl Site<'_> {
         group.begin(self.state, deployed.clone())?;
         rundir::create(&folder, request)?;
         self.root.link_logs(&folder, &group.name, &deployed.deployment)?;
-        self.launcher.start(&folder)?;
-        let report = |folder: &Path| rundir::report(folder);
         let outcome = self.see_to_its_end(group, &deployed, &folder);
         let told = words::Told { root: self.root, group: &group.name, deployed: &deployed, before: before.as_ref() };
         Ok(match outcome? {
@@ -178,7 +192,7 @@ impl Site<'_> {
                 ExitCode::SUCCESS
             }
             Some(outcome) => {
-                words::complain(&told.failure(&outcome, group.last_report.take().or_else(|| report(&folder)).as_ref()));
+                words::complain(&told.failure(&outcome, group.last_report.as_ref()));
                 ExitCode::FAILURE
             }
         })
@@ -187,10 +201,11 @@ impl Site<'_> {
     /// The outcome, taken into the group's record; none when it was left alone. What the run has kept goes with its directory.
     fn see_to_its_end(&mut self, group: &mut Group, deployed: &Deployed, folder: &Path) -> anyhow::Result<Option<Outcome>> {
         let mut follower = Follower::new(self.root, group, deployed, folder, self.log)?;
-        let outcome = match follower.to_the_end(self.launcher)? {
+        let outcome = match follower.follow(self.launcher)? {
             End::Left => return Ok(None),
             End::Ended(outcome) => outcome,
         };
+        rundir::until_left(folder)?;
         group.last_report = rundir::report(folder);
         if outcome == Outcome::Committed {
             records::committed(self.root, self.state, group, deployed)?;

@@ -65,7 +65,8 @@ fn users(spec: &AppSpec) -> Result<(), PreflightError> {
     if !spec.scripts(Event::BeforeInstall).is_empty() {
         return Ok(());
     }
-    for script in spec.hooks.values().flatten() {
+    // Scripts of events that do not exist are never run.
+    for script in Event::ALL.into_iter().flat_map(|event| spec.scripts(event)) {
         let Some(user) = script.runas.clone() else { continue };
         match nix::unistd::User::from_name(&user) {
             Ok(Some(_)) => {}

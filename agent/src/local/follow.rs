@@ -69,21 +69,21 @@ impl Follower {
         Ok(Follower { folder: folder.to_owned(), old, journal: (0, 0), output, signals, asked: false })
     }
 
-    /// Until it has ended, or is left alone.
-    pub fn to_the_end(&mut self, launcher: &mut Launcher) -> anyhow::Result<End> {
-        let (mut starts, mut started) = (0, Instant::now());
+    /// Until it has ended, or is left alone. Starts the deployer, also one that has died.
+    pub fn follow(&mut self, launcher: &mut Launcher) -> anyhow::Result<End> {
+        let (mut starts, mut starting) = (0, None::<Instant>);
         loop {
             let sight = rundir::look(&self.folder);
             self.look()?;
             match sight {
                 RunSight::Ended(outcome) => return Ok(End::Ended(outcome)),
                 RunSight::TurnedBack(why) => return Ok(End::Ended(Outcome::RolledBack { why })),
-                RunSight::Alive(_) => started = Instant::now() - STARTING,
-                RunSight::Lost | RunSight::None if started.elapsed() < STARTING && starts > 0 || started.elapsed() < STARTING && self.is_new() => {}
-                RunSight::Lost | RunSight::None if starts >= STARTS => bail!("the deployer does not come to an end: see {}", self.folder.join("deployer.log").display()),
+                RunSight::Alive(_) => starting = None,
+                RunSight::Lost | RunSight::None if starting.is_some_and(|at| at.elapsed() < STARTING) => {}
+                RunSight::Lost | RunSight::None if starts == STARTS => return self.cannot_be_started(),
                 RunSight::Lost | RunSight::None => {
                     launcher.start(&self.folder)?;
-                    (starts, started) = (starts + 1, Instant::now());
+                    (starts, starting) = (starts + 1, Some(Instant::now()));
                 }
             }
             if self.left_alone()? {
@@ -94,9 +94,10 @@ impl Follower {
         }
     }
 
-    /// Nothing was written by any deployer yet.
-    fn is_new(&self) -> bool {
-        !self.folder.join(JOURNAL).exists()
+    fn cannot_be_started(&self) -> anyhow::Result<End> {
+        let log = self.folder.join("deployer.log");
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        bail!("the deployer was started {STARTS} times and does not come to an end (see {}): {}", log.display(), said.lines().last().unwrap_or("it says nothing"))
     }
 
     /// True when the person has asked a second time, or is gone.
