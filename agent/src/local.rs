@@ -104,7 +104,7 @@ fn deploy(flags: &Flags, service: &Service, configuration: &Configuration, ordin
     records::most_recent(&root, &group.name, &deployed)?;
     retention::old_deployments(&root, &group, &deployed, configuration.max_revisions)?;
 
-    let request = site.request(&group, &deployed, &taken, Changes { file_exists: Some(flags.file_exists_behavior.into()), events, one_account: ordinary });
+    let request = site.request(&group, &deployed, &taken, Changes { file_exists: Some(flags.file_exists_behavior.into()), events, one_account: ordinary })?;
     let code = site.perform(&mut group, deployed, &request)?;
     retention::releases(&root, &state, &group)?;
     Ok(code)
@@ -120,7 +120,7 @@ struct Site<'a> {
 }
 
 impl Site<'_> {
-    fn request(&self, group: &Group, deployed: &Deployed, taken: &Taken, changes: Changes) -> Request {
+    fn request(&self, group: &Group, deployed: &Deployed, taken: &Taken, changes: Changes) -> anyhow::Result<Request> {
         let mut variables = config::environment();
         variables.insert("PATH".into(), words::complete_path(variables.get("PATH").map_or("", String::as_str)));
         let health = |check: pilotage_shared::health::HealthCheck| match watch::resolve(&check.probe, &variables) {
@@ -136,9 +136,9 @@ impl Site<'_> {
             let release = Release::of(now.package);
             target(&now.deployment, release, own_check(self.state, &group.app, &release))
         });
-        Request {
+        Ok(Request {
             format: Request::FORMAT,
-            run: RunId { deployment: None, host: local(), attempt: deployed.attempt },
+            run: RunId { deployment: None, host: HostName::new("localhost")?, attempt: deployed.attempt },
             app: group.app.clone(),
             kind: Kind::LocalRollback,
             to: target(&deployed.deployment, Release::of(deployed.package), taken.built.appspec.health.clone()),
@@ -154,7 +154,7 @@ impl Site<'_> {
             changes,
             proofs: Vec::new(),
             state: self.state.state.display().to_string(),
-        }
+        })
     }
 
     /// A command that was killed, or left alone, has left its run; it is seen to its end before anything else begins.
@@ -216,10 +216,4 @@ impl Site<'_> {
         }
         Ok(Some(outcome))
     }
-}
-
-/// This host has no name of its own here.
-fn local() -> HostName {
-    #[expect(clippy::expect_used, reason = "a literal that is a name")]
-    HostName::new("localhost").expect("a name")
 }

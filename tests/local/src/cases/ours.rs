@@ -44,9 +44,11 @@ cases! {
     };
     "P3" "Ctrl-C turns back, and what ran before runs" => |w| {
         w.page("one").hook("ApplicationStart", "echo start-of-one").deploy().ok();
-        let two = w.page("two").hook("AfterInstall", "touch @/there; sleep 1").hook("ApplicationStart", "echo start-of-two").start();
+        let two = w.page("two").hook("AfterInstall", "touch @/there; while [ ! -e @/go ]; do sleep 0.01; done").hook("ApplicationStart", "echo start-of-two").start();
         w.until_there("there");
         two.signal(Signal::SIGINT);
+        w.until("it is asked to turn back", || w.run().join("turn-back").exists());
+        w.theirs("go", "");
         let ran = two.wait().fails("turning back at the next step").says("runs d-");
         ran.logs("start-of-one").does_not_log("start-of-two");
         w.has("out/page", "one");
@@ -56,8 +58,7 @@ cases! {
         one.until_says("AfterInstall");
         w.until_there("there");
         one.signal(Signal::SIGINT);
-        let run = w.sh_says("echo @/root/.pilotage/private/runs/*");
-        w.until("it is asked to turn back", || std::path::Path::new(run.trim()).join("turn-back").exists());
+        w.until("it is asked to turn back", || w.run().join("turn-back").exists());
         one.signal(Signal::SIGINT);
         let folder = one.wait().fails("Left alone: d-").folder;
         assert!(folder.is_some());
