@@ -11,6 +11,7 @@ mod events;
 mod flags;
 mod follow;
 mod group;
+mod log;
 pub mod records;
 mod retention;
 mod root;
@@ -31,9 +32,11 @@ use crate::launch::Launcher;
 use crate::slots::order::own_check;
 use crate::{layout::Layout, rundir, watch};
 use bundle::Taken;
+use configuration::Configuration;
 pub use flags::Flags;
 use follow::{End, Follower};
 use group::{Deployed, Group};
+use log::Log;
 use root::Root;
 
 /// The AppSpec's own time limits count: above them there is nobody who could say another (F3).
@@ -45,18 +48,31 @@ pub fn run(flags: &Flags, service: &Service) -> ExitCode {
         words::say(&format!("pilotage-agent {} (as codedeploy-local 1.0)", env!("CARGO_PKG_VERSION")));
         return ExitCode::SUCCESS;
     }
-    match deploy(flags, service) {
-        Ok(code) => code,
+    let ordinary = !nix::unistd::geteuid().is_root();
+    let complain = |error: anyhow::Error| {
+        words::complain(&format!("ERROR: {error:#}"));
+        ExitCode::FAILURE
+    };
+    let configuration = match configuration::load(flags.agent_configuration_file.as_deref(), ordinary) {
+        Ok(configuration) => configuration,
+        Err(error) => return complain(error),
+    };
+    let log = Log::open(configuration.log_dir.as_deref());
+    log.line("INFO", &format!("deploying {} to {}", flags.bundle_location, flags.deployment_group));
+    match deploy(flags, service, &configuration, ordinary) {
+        Ok(code) => {
+            let (level, how) = if code == ExitCode::SUCCESS { ("INFO", "has succeeded") } else { ("ERROR", "has failed") };
+            log.line(level, &format!("the deployment to {} {how}", flags.deployment_group));
+            code
+        }
         Err(error) => {
-            words::complain(&format!("ERROR: {error:#}"));
-            ExitCode::FAILURE
+            log.line("ERROR", &format!("{error:#}"));
+            complain(error)
         }
     }
 }
 
-fn deploy(flags: &Flags, service: &Service) -> anyhow::Result<ExitCode> {
-    let ordinary = !nix::unistd::geteuid().is_root();
-    let configuration = configuration::load(flags.agent_configuration_file.as_deref(), ordinary)?;
+fn deploy(flags: &Flags, service: &Service, configuration: &Configuration, ordinary: bool) -> anyhow::Result<ExitCode> {
     let events = events::chosen(&flags.events)?;
     let path = bundle::locate(&flags.bundle_location, flags.kind)?;
     root::check_group(&flags.deployment_group)?;
@@ -88,7 +104,7 @@ fn deploy(flags: &Flags, service: &Service) -> anyhow::Result<ExitCode> {
     records::most_recent(&root, &group.name, &deployed)?;
     retention::old_deployments(&root, &group, &deployed, configuration.max_revisions)?;
 
-    let request = site.request(&group, &deployed, &taken, Changes { file_exists: Some(flags.file_exists_behavior.into()), events, one_account: ordinary });
+    let request = site.request(&group, &deployed, &taken, Changes { file_exists: Some(flags.file_exists_behavior.into()), events, one_account: ordinary })?;
     let code = site.perform(&mut group, deployed, &request)?;
     retention::releases(&root, &state, &group)?;
     Ok(code)
@@ -104,7 +120,7 @@ struct Site<'a> {
 }
 
 impl Site<'_> {
-    fn request(&self, group: &Group, deployed: &Deployed, taken: &Taken, changes: Changes) -> Request {
+    fn request(&self, group: &Group, deployed: &Deployed, taken: &Taken, changes: Changes) -> anyhow::Result<Request> {
         let mut variables = config::environment();
         variables.insert("PATH".into(), words::complete_path(variables.get("PATH").map_or("", String::as_str)));
         let health = |check: pilotage_shared::health::HealthCheck| match watch::resolve(&check.probe, &variables) {
@@ -120,9 +136,9 @@ impl Site<'_> {
             let release = Release::of(now.package);
             target(&now.deployment, release, own_check(self.state, &group.app, &release))
         });
-        Request {
+        Ok(Request {
             format: Request::FORMAT,
-            run: RunId { deployment: None, host: local(), attempt: deployed.attempt },
+            run: RunId { deployment: None, host: HostName::new("localhost")?, attempt: deployed.attempt },
             app: group.app.clone(),
             kind: Kind::LocalRollback,
             to: target(&deployed.deployment, Release::of(deployed.package), taken.built.appspec.health.clone()),
@@ -139,7 +155,7 @@ impl Site<'_> {
             host: HostOffers::default(),
             proofs: Vec::new(),
             state: self.state.state.display().to_string(),
-        }
+        })
     }
 
     /// A command that was killed, or left alone, has left its run; it is seen to its end before anything else begins.
@@ -147,10 +163,10 @@ impl Site<'_> {
         let Some(before) = group.unfinished.clone() else { return Ok(()) };
         words::say(&format!("An earlier deployment, {}, has not ended: it goes on first", before.deployment));
         let folder = self.state.run(&group.app, before.attempt);
-        if !folder.exists() {
-            // It was named, and never begun.
+        if rundir::never_begun(&folder) {
             return group.forget_unfinished(self.state);
         }
+        self.root.link_logs(&folder, &group.name, &before.deployment)?;
         match self.see_to_its_end(group, &before, &folder)? {
             None => anyhow::bail!("{} is still under way", before.deployment),
             Some(Outcome::Committed) => words::say(&format!("{} has succeeded meanwhile", before.deployment)),
@@ -201,10 +217,4 @@ impl Site<'_> {
         }
         Ok(Some(outcome))
     }
-}
-
-/// This host has no name of its own here.
-fn local() -> HostName {
-    #[expect(clippy::expect_used, reason = "a literal that is a name")]
-    HostName::new("localhost").expect("a name")
 }

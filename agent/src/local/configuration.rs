@@ -17,7 +17,7 @@ const ROOT_DIR: &str = "/opt/codedeploy-agent/deployment-root";
 const MAX_REVISIONS: usize = 5;
 /// Keys that concern CodeDeploy's service and its agent's process.
 const NOT_HERE: &[&str] = &[
-    "log_aws_wire", "log_dir", "pid_dir", "program_name", "verbose", "wait_between_runs", "proxy_uri", "disable_imds_v1", "http_read_timeout",
+    "log_aws_wire", "pid_dir", "program_name", "verbose", "wait_between_runs", "proxy_uri", "disable_imds_v1", "http_read_timeout",
     "kill_agent_max_wait_time_seconds", "on_premises_config_file", "use_fips_mode", "deploy_control_endpoint", "s3_endpoint_override",
     "enable_auth_policy", "children", "instance_service_region", "instance_service_endpoint", "instance_service_port", "wait_between_spawning_children",
     "wait_after_error", "wait_after_throttle_error", "codedeploy_test_profile", "ongoing_deployment_tracking", "proxy_url",
@@ -28,6 +28,8 @@ const NOT_HERE: &[&str] = &[
 pub struct Configuration {
     /// Everything lies below it.
     pub root_dir: PathBuf,
+    /// For the command's own log; none: there is none.
+    pub log_dir: Option<PathBuf>,
     /// Deployments of a group that are kept, the newest included.
     pub max_revisions: usize,
     /// Write `deployment-logs/codedeploy-agent-deployments.log`.
@@ -51,12 +53,13 @@ pub fn load(named: Option<&Path>, ordinary: bool) -> anyhow::Result<Configuratio
 
 fn parse(text: &str, own: PathBuf) -> anyhow::Result<Configuration> {
     let keys: Option<BTreeMap<String, Value>> = if text.trim().is_empty() { None } else { serde_saphyr::from_str(text).map_err(|e| anyhow::anyhow!("{}", first_line(&e.to_string())))? };
-    let mut found = Configuration { root_dir: own, max_revisions: MAX_REVISIONS, deployments_log: true };
+    let mut found = Configuration { root_dir: own, log_dir: None, max_revisions: MAX_REVISIONS, deployments_log: true };
     for (key, value) in keys.unwrap_or_default() {
         match (key.trim_start_matches(':'), &value) {
             (_, Value::Null) => {}
             ("root_dir", Value::String(path)) if path.starts_with('/') => found.root_dir = path.into(),
-            ("root_dir", other) => bail!(":root_dir: {other} must be an absolute path"),
+            ("log_dir", Value::String(path)) if path.starts_with('/') => found.log_dir = Some(path.into()),
+            (key @ ("root_dir" | "log_dir"), other) => bail!(":{key}: {other} must be an absolute path"),
             ("max_revisions", value) => found.max_revisions = revisions(value)?,
             ("enable_deployments_log", Value::Bool(wanted)) => found.deployments_log = *wanted,
             ("enable_deployments_log", other) => bail!(":enable_deployments_log: {other} must be true or false"),
@@ -101,6 +104,7 @@ mod tests {
                        :verbose: false\n:wait_between_runs: 1\n:proxy_uri:\n:max_revisions: 3\n";
         check(shipped, Ok(("/opt/codedeploy-agent/deployment-root", 3, true)));
         check("root_dir: /srv/x\nenable_deployments_log: false\n", Ok(("/srv/x", 5, false)));
+        check(":log_dir: x", Err("must be an absolute path"));
         check(":root_dir: x", Err("must be an absolute path"));
         for wrong in ["0", "-1", "many", "1.5"] {
             check(&format!(":max_revisions: {wrong}"), Err("must be a whole number above 0"));

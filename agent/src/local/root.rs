@@ -1,7 +1,7 @@
 //! The folder that CodeDeploy's users know: `root_dir` with its groups, deployments and logs (J1).
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
@@ -71,6 +71,9 @@ impl Root {
             Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut holder = String::new();
                 let _ = file.read_to_string(&mut holder); // for the message only
+                if holder.split([' ', ',']).filter_map(|word| word.parse().ok()).any(is_above_us) {
+                    bail!("a hook of a deployment below {} cannot deploy there: it would wait for itself ({})", self.dir.display(), holder.trim());
+                }
                 words::say(&format!("Waiting for another local deployment below {} ({})", self.dir.display(), holder.trim()));
                 Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| e).with_context(|| format!("failed to lock {}", path.display()))?
             }
@@ -121,15 +124,26 @@ impl Root {
         }
     }
 
-    /// The run writes its logs where CodeDeploy's users look for them.
+    /// The run writes its logs where CodeDeploy's users look for them; said again before it goes on after a crash.
     pub fn link_logs(&self, run: &Path, group: &str, deployment: &str) -> anyhow::Result<()> {
         let logs = run.join(LOGS);
-        if !logs.is_symlink() {
-            fs::remove_dir(&logs).with_context(|| format!("failed to replace {}", logs.display()))?;
-            symlink(self.deployment(group, deployment).join(LOGS), &logs).with_context(|| format!("failed to make the link {}", logs.display()))?;
+        let failed = || format!("failed to make the link {}", logs.display());
+        match fs::remove_dir(&logs) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).with_context(failed),
+            _ => {}
         }
-        Ok(())
+        symlink(self.deployment(group, deployment).join(LOGS), &logs).with_context(failed)
     }
+}
+
+/// We run in something that this process has started.
+fn is_above_us(pid: u32) -> bool {
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    std::iter::successors(parent(std::process::id()), |pid| parent(*pid)).any(|above| above == pid)
 }
 
 fn make(folder: &Path) -> anyhow::Result<()> {
@@ -137,7 +151,7 @@ fn make(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Ours (or root's), and writable by nobody else, sticky or not.
-fn not_shared(folder: &Path) -> anyhow::Result<()> {
+pub fn not_shared(folder: &Path) -> anyhow::Result<()> {
     let found = fs::symlink_metadata(folder).with_context(|| format!("failed to look at {}", folder.display()))?;
     let us = nix::unistd::geteuid().as_raw();
     if !found.is_dir() {

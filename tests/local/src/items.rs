@@ -141,7 +141,7 @@ pub const ITEMS: &[(&str, Stand, &str)] = &[
     ("L7", Better, "Two commands below one root_dir wait for each other."),
     ("L8", Better, "A kill in a hook: the run is seen to its end, forward or back."),
     ("L9", Better, "A failure goes back to the previous revision by itself."),
-    ("M1", Same, "Its configuration file is read: `root_dir`, `max_revisions`, `enable_deployments_log`; unknown keys are said."),
+    ("M1", Same, "Its configuration file is read: `root_dir`, `log_dir`, `max_revisions`, `enable_deployments_log`; unknown keys are said."),
     ("M2", Same, "Its defaults; a file that is not there, or no YAML, is an error."),
     ("M3–M5", NotHere, "On-premises credentials, proxies, updates of its agent."),
     ("N1", Same, "Its flags, short and long; a link named `codedeploy-local` works."),

@@ -1,7 +1,8 @@
-//! The programs under test: built by cargo as everything here is, and copied without their symbols (an agent hashes its
+//! The programs under test: built first when cargo runs us, and copied without their symbols (an agent hashes its
 //! deployer at every start).
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +26,10 @@ pub fn programs() -> &'static Programs {
         let own = env::current_exe().unwrap();
         // target/<profile>/deps/<test>
         let profile = own.ancestors().nth(2).unwrap();
-        build(profile);
+        // Started by hand, it takes what is there.
+        if let Some(cargo) = env::var_os("CARGO") {
+            build(&cargo, profile);
+        }
         let copies = profile.join("local-tests");
         fs::create_dir_all(&copies).unwrap();
         let [agent, deployer] = ["pilotage-agent", "pilotage-deployer"].map(|name| copy(&profile.join(name), &copies));
@@ -34,8 +38,7 @@ pub fn programs() -> &'static Programs {
 }
 
 /// Never `-p`, or dozens of crates are built twice with other features; and without the variables of the outer run.
-fn build(profile: &Path) {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+fn build(cargo: &OsStr, profile: &Path) {
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--locked", "--bin", "pilotage-agent", "--bin", "pilotage-deployer"]).current_dir(workspace());
     command.arg("--target-dir").arg(profile.parent().unwrap());

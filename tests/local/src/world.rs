@@ -1,6 +1,6 @@
 //! A case's own folder: `root_dir`, bundles, destinations. In texts `@` stands for it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct World {
     dir: TempDir,
     pub bundles: Cell<u32>,
-    mounted: Cell<bool>,
+    mounted: RefCell<Option<PathBuf>>,
 }
 
 impl World {
     pub fn new() -> World {
         let dir = tempfile::Builder::new().prefix("pilotage-local-").permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
-        let world = World { dir, bundles: Cell::new(0), mounted: Cell::new(false) };
+        let world = World { dir, bundles: Cell::new(0), mounted: RefCell::new(None) };
         world.configure("");
         world
     }
@@ -140,8 +140,7 @@ impl World {
         let options = format!("size={size},mode=755");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(self.path(path)).status().is_ok_and(|s| s.success());
         if mounted {
-            self.sh(&format!("echo '{path}' > mounted"));
-            self.mounted.set(true);
+            *self.mounted.borrow_mut() = Some(self.path(path));
         }
         mounted
     }
@@ -161,6 +160,13 @@ impl World {
         self.until(path, || self.path(path).exists());
     }
 
+    /// The directory of the one run that is under way.
+    #[track_caller]
+    pub fn run(&self) -> PathBuf {
+        let mut runs = fs::read_dir(self.path("root/.pilotage/private/runs")).unwrap();
+        runs.next().expect("a run").unwrap().path()
+    }
+
     /// A process that a hook has left, by the file that holds its number.
     pub fn alive(&self, pid_file: &str) -> bool {
         let pid = self.read(pid_file);
@@ -176,8 +182,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if self.mounted.get() {
-            let at = self.path(fs::read_to_string(self.path("mounted")).unwrap_or_default().trim());
+        if let Some(at) = self.mounted.take() {
             let _ = Command::new("umount").arg("-l").arg(at).status();
         }
     }

@@ -13,7 +13,7 @@ cases! {
         w.has("out/page", "one");
     };
     "A2" "a named AppSpec that is not there falls back to the usual one, and that is said" => |w| {
-        w.page("one").flags(&["-A", "other.yml"]).deploy().ok().says("The bundle has no other.yml: its appspec.yml is used");
+        w.page("one").flags(&["-A", "other.yml"]).deploy().ok().says("no other.yml").says("appspec.yml");
     };
     "A2" "appspec.yml wins over appspec.yaml" => |w| {
         w.page("one").file("appspec.yaml", "version: nonsense\n").deploy().ok();

@@ -117,9 +117,22 @@ cases! {
         assert!(objects.trim().parse::<u32>().unwrap() <= 1 + 4 * 2, "{objects}");
     };
     "M1" "CodeDeploy's shipped configuration is read as it is" => |w| {
-        w.configure(":log_aws_wire: false\n:log_dir: '/var/log/aws/codedeploy-agent/'\n:pid_dir: /x\n:program_name: codedeploy-agent\n:verbose: false\n:wait_between_runs: 1\n:proxy_uri:\n:max_revisions: 5\n");
+        w.configure(":log_aws_wire: false\n:log_dir: '@/log/'\n:pid_dir: /x\n:program_name: codedeploy-agent\n:verbose: false\n:wait_between_runs: 1\n:proxy_uri:\n:max_revisions: 5\n");
         w.page("one").deploy().ok().does_not_say("is not known");
         w.is("root/deployment-instructions");
+    };
+    "M1" "log_dir has the command's own log" => |w| {
+        w.configure(":log_dir: @/log\n");
+        w.page("one").deploy().ok();
+        w.page("two").hook("AfterInstall", "exit 1").deploy().code_is_1();
+        let log = w.read("log/codedeploy-local.log");
+        assert!(log.contains("INFO  [codedeploy-local(") && log.contains("has succeeded") && log.contains("ERROR [codedeploy-local("), "{log}");
+    };
+    "M1" Root "a log_dir that others can write is not used, and holds up nothing" => |w| {
+        w.configure(":log_dir: @/log\n");
+        w.sh("mkdir -m 777 log; ln -s @/elsewhere log/codedeploy-local.log");
+        w.page("one").deploy().ok().says("/log is not used: ");
+        w.gone("elsewhere");
     };
     "M1" "an unknown key is said, and ignored" => |w| {
         w.configure(":max_revision: 3\n");

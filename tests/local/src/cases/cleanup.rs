@@ -97,6 +97,13 @@ cases! {
         two.wait().ok();
         w.has("out/page", "two");
     };
+    "L7" "a hook that deploys below the same root_dir is refused instead of waiting for itself" => |w| {
+        let inner = w.page("inner");
+        inner.write();
+        let programs = crate::programs::programs();
+        let call = format!("{} local --deployer {} --launch plain -c @/c.yml -l @/bundle-1 -g other", programs.agent.display(), programs.deployer.display());
+        w.bundle().hook("AfterInstall", &call).deploy().fails("exit code 1").logs("it would wait for itself");
+    };
     "L8" "killed in AfterInstall: last successful is still the one before" => |w| {
         let first = w.page("one").deploy().ok().folder.unwrap();
         let two = w.page("two").hook("AfterInstall", "touch @/there; sleep 60").start();

@@ -23,7 +23,10 @@ pub fn all() -> Vec<Case> {
     let (globs, modes) = (of_kind("glob"), of_kind("mode"));
     let globs = Case { item: "E5", says: "the recorded patterns".into(), needs: Needs::Nothing, run: Box::new(move |w| patterns(w, &globs)) };
     let modes = Case { item: "E10", says: "the recorded modes".into(), needs: Needs::Nothing, run: Box::new(move |w| all_modes(w, &modes)) };
-    appspecs.chain([globs, modes]).collect()
+    let (entries, ranges) = (of_kind("ace"), of_kind("range"));
+    let entries = Case { item: "E13", says: "the recorded entries".into(), needs: Needs::Nothing, run: Box::new(move |w| texts(w, &entries, "acls: [", "]")) };
+    let ranges = Case { item: "E17", says: "the recorded ranges".into(), needs: Needs::Nothing, run: Box::new(move |w| texts(w, &ranges, "context: {type: t, range: ", "}")) };
+    appspecs.chain([globs, modes, entries, ranges]).collect()
 }
 
 /// None of them has what it installs: what is accepted fails by its missing source, if by anything.
@@ -35,6 +38,15 @@ fn appspec(w: &World, case: &Value) {
     if !accepted {
         ran.fails("appspec.yml line ");
     }
+}
+
+/// What is refused is refused with its line, as a text of the AppSpec; each is asked alone.
+fn texts(w: &World, cases: &[Value], before: &str, behind: &str) {
+    for case in cases.iter().filter(|c| c.get("out").is_none()) {
+        let ran = w.page("one").more(&format!("permissions:\n  - object: /\n    {before}{}{behind}\n", case["in"])).deploy();
+        ran.fails("appspec.yml line ").says("permissions: the ");
+    }
+    w.gone("out");
 }
 
 /// All in one bundle: a folder for each, with a file of the name and an entry with the pattern.

@@ -91,16 +91,16 @@ cases! {
     };
     "H8" "a timeout ends the script with all that it started in its session" => |w| {
         let body = "sleep 60 & echo $! > @/child; sleep 60";
-        w.bundle().hook_with("AfterInstall", "timeout: 1", body).deploy().fails("scripts/1.sh failed to complete in 1 seconds");
+        w.bundle().hook_with("AfterInstall", "timeout: 2", body).deploy().fails("scripts/1.sh failed to complete in 2 seconds");
         assert!(!w.alive("child"));
     };
     "H9" "a script that ignores TERM is killed" => |w| {
         let at = Instant::now();
-        w.bundle().hook_with("AfterInstall", "timeout: 1", "trap '' TERM; echo $$ > @/pid; while :; do sleep 0.1; done").deploy().fails("failed to complete in 1 seconds");
+        w.bundle().hook_with("AfterInstall", "timeout: 2", "trap '' TERM; echo $$ > @/pid; while :; do sleep 0.1; done").deploy().fails("failed to complete in 2 seconds");
         assert!(!w.alive("pid") && at.elapsed() < Duration::from_secs(30));
     };
     "H10" "a child that keeps the output is told as such, and lives on" => |w| {
-        w.bundle().hook_with("AfterInstall", "timeout: 1", "sleep 60 & echo $! > @/child").deploy().fails("scripts/1.sh failed to close STDOUT");
+        w.bundle().hook_with("AfterInstall", "timeout: 3", "sleep 60 & echo $! > @/child").deploy().fails("scripts/1.sh failed to close STDOUT");
         assert!(w.alive("child"));
         w.end("child");
     };
@@ -110,7 +110,7 @@ cases! {
         w.end("child");
     };
     "H11" "the time is each script's own" => |w| {
-        w.bundle().hook_with("AfterInstall", "timeout: 2", "sleep 1.3").hook_with("AfterInstall", "timeout: 2", "sleep 1.3").deploy().ok();
+        w.bundle().hook_with("AfterInstall", "timeout: 3", "sleep 1.6").hook_with("AfterInstall", "timeout: 3", "sleep 1.6").deploy().ok();
     };
     "H12" "scripts.log has CodeDeploy's form" => |w| {
         let ran = w.bundle().hook("AfterInstall", "echo one; sleep 0.1; echo two >&2").hook("AfterInstall", "true").deploy().ok();

@@ -44,9 +44,11 @@ cases! {
     };
     "P3" "Ctrl-C turns back, and what ran before runs" => |w| {
         w.page("one").hook("ApplicationStart", "echo start-of-one").deploy().ok();
-        let two = w.page("two").hook("AfterInstall", "touch @/there; sleep 1").hook("ApplicationStart", "echo start-of-two").start();
+        let two = w.page("two").hook("AfterInstall", "touch @/there; while [ ! -e @/go ]; do sleep 0.01; done").hook("ApplicationStart", "echo start-of-two").start();
         w.until_there("there");
         two.signal(Signal::SIGINT);
+        w.until("it is asked to turn back", || w.run().join("turn-back").exists());
+        w.theirs("go", "");
         let ran = two.wait().fails("turning back at the next step").says("runs d-");
         ran.logs("start-of-one").does_not_log("start-of-two");
         w.has("out/page", "one");
@@ -56,8 +58,7 @@ cases! {
         one.until_says("AfterInstall");
         w.until_there("there");
         one.signal(Signal::SIGINT);
-        let run = w.sh_says("echo @/root/.pilotage/private/runs/*");
-        w.until("it is asked to turn back", || std::path::Path::new(run.trim()).join("turn-back").exists());
+        w.until("it is asked to turn back", || w.run().join("turn-back").exists());
         one.signal(Signal::SIGINT);
         let folder = one.wait().fails("Left alone: d-").folder;
         assert!(folder.is_some());
@@ -66,11 +67,15 @@ cases! {
         w.has("out/page", "two");
     };
     "P4" Root "a full disk is said with both numbers, and nothing was stopped" => |w| {
-        if !w.small_disk("root", "3m") {
+        if !w.small_disk("root", "40m") {
             return;
         }
-        w.page("one").hook("ApplicationStop", "touch @/stopped").deploy().code_is_1();
-        w.gone("out").gone("stopped");
+        w.page("one").hook("ApplicationStop", "touch @/stopped").deploy().ok();
+        let two = w.page("two");
+        two.write();
+        w.sh("truncate -s 30M bundle-2/app/big");
+        two.deploy().fails("the disk is full: ").says(" kB are free at ").says("this bundle needs 645");
+        w.has("out/page", "one").gone("stopped");
     };
     "P4" Root "a destination that fills up goes back, byte for byte" => |w| {
         if !w.small_disk("out", "1m") {

@@ -76,7 +76,7 @@ cases! {
         w.mode("out/sub", 0o2755);
     };
     "E10" "modes are octal text, quoted or not, with a leading zero or without" => |w| {
-        for (mode, expected) in [("0644", 0o644), ("0755", 0o755), ("'0640'", 0o640), ("750", 0o750), ("4755", 0o4755), ("7", 0o007), ("420", 0o420)] {
+        for (mode, expected) in [("0644", 0o644), ("0755", 0o755), ("'0640'", 0o640), ("750", 0o750), ("4755", 0o4755), ("420", 0o420), ("7", 0o007)] {
             w.page(mode).more(&entry(&format!("object: /, type: [file], mode: {mode}"))).deploy().ok();
             w.mode("out/page", expected);
         }
