@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use pilotage_agent_core::journal::{Entry, line};
 use pilotage_agent_core::lifecycle::Task;
-use pilotage_agent_core::run::{Contract, Kind, Permit, Request, Target};
+use pilotage_agent_core::run::{Changes, Contract, HostOffers, Kind, Permit, Request, Target};
 use pilotage_bundle::{Objects, folder, unpack};
 use pilotage_shared::ids::Generation;
 use pilotage_shared::name::{AppName, HostName, Version};
@@ -100,8 +100,10 @@ impl World {
             to: to.clone(),
             from: from.cloned(),
             hook_timeout: Millis::seconds(40),
-            contract: Contract { application: "web".into(), deployment_group: "web-prod".into(), deployment_id: deployment },
+            contract: Contract { application: "web".into(), deployment_group: "web-prod".into(), deployment_group_id: None, deployment_id: deployment },
             variables: BTreeMap::new(),
+            changes: Changes::default(),
+            host: HostOffers::default(),
             proofs: Vec::new(),
             state: self.path("state").to_str().unwrap().to_owned(),
         };

@@ -162,7 +162,7 @@ pub struct Masked<'a, R> {
 }
 
 impl<R> Masked<'_, R> {
-    fn take(&mut self, byte: u8) {
+    fn feed(&mut self, byte: u8) {
         self.at = self.masks.step(self.at, byte);
         let state = self.masks.states[self.at as usize];
         if state.depth == 0 && self.held.is_empty() {
@@ -222,7 +222,7 @@ impl<R: Read> Read for Masked<'_, R> {
             let mut chunk = std::mem::take(&mut self.chunk);
             let read = self.from.read(&mut chunk);
             if let Ok(read) = &read {
-                chunk[..*read].iter().for_each(|byte| self.take(*byte));
+                chunk[..*read].iter().for_each(|byte| self.feed(*byte));
             }
             self.chunk = chunk;
             if read? == 0 {
@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(masked(&masks, &output, 100), b"<[secret blob]>");
         let mut reader = masks.reader(Pieces(&[], 1));
         for byte in &value {
-            reader.take(*byte);
+            reader.feed(*byte);
             assert!(reader.held.len() <= PIECE);
         }
     }

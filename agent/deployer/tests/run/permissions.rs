@@ -203,7 +203,7 @@ fn e17_e18_labels_are_given_to_what_is_installed() {
     };
     for (user, range, expected) in [(None, None, "system_u:object_r:httpd_t:s0"), (Some("staff_u"), Some("s0-s1:c0.c3"), "staff_u:object_r:httpd_t:s0-s1:c0.c3")] {
         let spec = Spec {
-            files: vec![Files { source: "app".into(), destination: world.path("out/app").display().to_string() }],
+            files: vec![Files { source: "app".into(), destination: world.path("out/app").display().to_string(), glob: None }],
             exists: Exists::Overwrite,
             permissions: vec![permission("page", user, range)],
         };

@@ -75,7 +75,7 @@ fn ten_thousand_installs_beside_a_user_who_swaps_links_change_no_file_of_root() 
         owner: Some("nobody".into()), group: Some("nogroup".into()), acls: Some(vec!["user:nobody:rwx".into()]), context: None,
     };
     let spec = Spec {
-        files: vec![Files { source: "app".into(), destination: home.join("www").display().to_string() }],
+        files: vec![Files { source: "app".into(), destination: home.join("www").display().to_string(), glob: None }],
         exists: Exists::Overwrite,
         permissions: vec![everything],
     };
