@@ -4,7 +4,7 @@
 //! server   sockets, connections              principal  who asks (no anonymous one)
 //! api      one file per resource             sessions   connections of agents
 //! engine   the one thread that alone touches world and store: admit, apply, plan, commit, answer, publish
-//! backup   copies of the store, and the way back
+//! backup   copies of the store, and the way back     recording  what the core was given, for replays
 //! store    world, history and runs as records           packages   manifests and objects on disk
 //! ```
 //!
@@ -17,6 +17,7 @@ pub mod engine;
 pub mod packages;
 pub mod principal;
 pub mod problem;
+pub mod recording;
 pub mod server;
 pub mod service;
 pub mod sessions;

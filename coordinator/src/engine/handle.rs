@@ -15,6 +15,7 @@ use pilotage_shared::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Numbers, Tracker};
+use crate::recording::Recorder;
 use crate::sessions::Outbox;
 use crate::store::Store;
 
@@ -75,6 +76,8 @@ pub struct View<'a> {
     pub store: &'a Store,
     /// What was watched in this life.
     pub tracker: &'a Tracker,
+    /// What is recorded.
+    pub recorder: &'a Recorder,
     /// When this life began.
     pub started_at: Time,
     /// The engine's clock.

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use pilotage_client::agent::Coordinator;
 use pilotage_client::{Address, ClientError, Secret};
+use pilotage_shared::digest::Digest;
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::{BootId, HostId, LedgerId, SessionId};
 use pilotage_shared::intent::{Go, Intent};
 use pilotage_shared::name::{AppName, HostName, Why};
-use pilotage_shared::status::{Heartbeat, SlotStatus, Status};
+use pilotage_shared::run::Outcome;
+use pilotage_shared::status::{Heartbeat, Refusal, SlotStatus, Status};
 use pilotage_shared::wire::{Decoder, Frame, Hello, Welcome, encode};
 use tokio::task::JoinHandle;
 
@@ -29,7 +31,16 @@ impl Host {
     /// With a heartbeat so often.
     pub fn every(heartbeat: Duration, address: Address, name: &str, token: Secret<String>) -> Host {
         let id = HostId { name: HostName::new(name).unwrap(), join: 1 };
-        Host(tokio::spawn(async move { live(heartbeat, address, id, token).await.unwrap_or_else(|e| e.to_string()) }))
+        let kind = Kind { ledger: id.name.as_str().len() as u8, refuses: None };
+        Host(tokio::spawn(async move { live(heartbeat, address, id, token, kind).await.unwrap_or_else(|e| e.to_string()) }))
+    }
+
+    /// With a ledger of its own, and a package that it goes back from.
+    pub fn refusing(address: Address, name: &str, token: Secret<String>, ledger: u8, refuses: Option<Digest>) -> Host {
+        let id = HostId { name: HostName::new(name).unwrap(), join: 1 };
+        let heartbeat = Duration::from_millis(100);
+        let kind = Kind { ledger, refuses };
+        Host(tokio::spawn(async move { live(heartbeat, address, id, token, kind).await.unwrap_or_else(|e| e.to_string()) }))
     }
 
     /// Why its session ended.
@@ -40,6 +51,11 @@ impl Host {
 
 pub fn hello(id: &HostId) -> Hello {
     Hello { host: id.clone(), ledger: LedgerId([id.name.as_str().len() as u8; 16]), boot: BootId([1; 16]), last: None, versions: (1, 1), agent: Why::lossy("test") }
+}
+
+struct Kind {
+    ledger: u8,
+    refuses: Option<Digest>,
 }
 
 struct Slot {
@@ -64,12 +80,18 @@ impl Slot {
     }
 
     /// True when something of it changed.
-    fn obey(&mut self, intent: &Intent) -> bool {
+    fn obey(&mut self, intent: &Intent, refuses: Option<Digest>) -> bool {
         let before = self.status.clone();
         let slot = &mut self.status;
         slot.seen = slot.seen.max(intent.generation);
         match (intent.go, intent.release) {
             (Go::Stage, Some(release)) => slot.staged = Some(release),
+            (Go::Activate, Some(release)) if intent.generation > slot.spent && refuses == Some(release.package) => {
+                slot.spent = intent.generation;
+                let why = Why::lossy("ValidateService exit 1");
+                slot.last_ended = Some((intent.generation, Outcome::RolledBack { why: why.clone() }));
+                slot.refused.extend(intent.deployment.clone().map(|deployment| Refusal { release, deployment, why, needs_hands: false }));
+            }
             (Go::Activate, Some(release)) if intent.generation > slot.spent => {
                 slot.spent = intent.generation;
                 slot.previous = slot.running;
@@ -82,11 +104,12 @@ impl Slot {
     }
 }
 
-async fn live(heartbeat: Duration, address: Address, id: HostId, token: Secret<String>) -> Result<String, ClientError> {
+async fn live(heartbeat: Duration, address: Address, id: HostId, token: Secret<String>, kind: Kind) -> Result<String, ClientError> {
     let coordinator = Coordinator::new(address, token);
     let mut session = coordinator.session().await?;
     let mut decoder = Decoder::default();
-    session.send.send(encode(&Frame::Hello(hello(&id))).unwrap()).await;
+    let hello = Hello { ledger: LedgerId([kind.ledger; 16]), ..hello(&id) };
+    session.send.send(encode(&Frame::Hello(hello)).unwrap()).await;
     let mut slot: Option<Slot> = None;
     let mut ticks = tokio::time::interval(heartbeat);
     loop {
@@ -99,7 +122,7 @@ async fn live(heartbeat: Duration, address: Address, id: HostId, token: Secret<S
                 }
                 Frame::Intent(intent, _, _) => {
                     if let Some(slot) = &mut slot
-                        && slot.obey(&intent)
+                        && slot.obey(&intent, kind.refuses)
                     {
                         session.send.send(slot.frame()).await;
                     }
