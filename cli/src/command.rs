@@ -9,6 +9,7 @@ pub mod fleet;
 pub mod host;
 pub mod package;
 pub mod recover;
+pub mod replay;
 pub mod runs;
 pub mod simulate;
 pub mod status;

@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::turn::Turn;
-use crate::command::{Caller, backup, completions, deploy, events, explain, fleet, host, package, recover, runs, simulate, status, turn, watch};
+use crate::command::{Caller, backup, completions, deploy, events, explain, fleet, host, package, recover, replay, runs, simulate, status, turn, watch};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -76,6 +76,7 @@ enum Command {
     /// Copy the coordinator's store to one file on its machine
     Backup,
     Recover(recover::Args),
+    Replay(Box<replay::Args>),
     /// Print the completion script of a shell
     Completions(completions::Args),
     /// The demo's web application, as its package's hooks call it
@@ -92,6 +93,7 @@ fn main() -> ExitCode {
         }),
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Simulate(args) if args.offline() => or_report(simulate::offline(args, cli.output)),
+        Command::Replay(args) if args.offline() => or_report(replay::offline(args, cli.output)),
         Command::Package(package::Command::Check { path }) => or_report(package::check(path, cli.output)),
         _ => or_report(run(&cli)),
     };
@@ -154,6 +156,7 @@ async fn dispatch(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
         Command::Events(args) => events::run(args, caller).await,
         Command::Backup => backup::run(caller).await,
         Command::Recover(args) => recover::run(args, caller).await,
+        Command::Replay(args) => replay::live(args, caller).await,
         // Handled before there is a session.
         Command::Demo(_) | Command::Completions(_) | Command::DemoApp(_) => Ok(Exit::Reached),
     }
