@@ -1,6 +1,7 @@
 //! What the hosts of an estimate do: what they did, or what most others did.
 
 use pilotage_shared::health::Standing;
+use pilotage_shared::ids::SessionId;
 use pilotage_shared::name::{HostName, Reason, Why};
 use pilotage_shared::principal::Principal;
 use pilotage_shared::release::Release;
@@ -61,8 +62,10 @@ impl Stage<'_> {
     fn came(&mut self, host: &HostName, change: &Change) {
         let untouched = || !self.decisions.iter().any(|(_, decided)| matches!(decided, Change::Lent { host: lent, .. } if lent == host));
         let connected = self.player.world.live.get(host).is_some_and(|live| live.told);
+        // After a start of the coordinator in the recording: here it lives on, and so do its sessions.
+        let this_life = |session: &SessionId| Some(session.epoch) == self.player.world.epoch;
         let follows = match change {
-            Change::SessionBegan { .. } => !connected,
+            Change::SessionBegan { session, .. } | Change::Confirmed { session, .. } => !connected && this_life(session),
             Change::Observed { .. } => untouched(),
             _ => true,
         };
