@@ -11,6 +11,7 @@ pub mod host;
 pub mod import;
 pub mod package;
 pub mod recover;
+pub mod replay;
 pub mod runs;
 pub mod schema;
 pub mod simulate;

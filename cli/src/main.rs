@@ -21,7 +21,9 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::turn::Turn;
-use crate::command::{Caller, backup, completions, config, deploy, events, explain, fleet, host, import, package, recover, runs, schema, simulate, status, turn, watch};
+use crate::command::{
+    Caller, backup, completions, config, deploy, events, explain, fleet, host, import, package, recover, replay, runs, schema, simulate, status, turn, watch,
+};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -78,6 +80,7 @@ enum Command {
     Events(events::Args),
     Backup(backup::Args),
     Recover(recover::Args),
+    Replay(Box<replay::Args>),
     #[command(subcommand)]
     Import(import::Command),
     Schema(schema::Args),
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
         }),
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Simulate(args) if args.offline() => or_report(simulate::offline(args, cli.output)),
+        Command::Replay(args) if args.offline() => or_report(replay::offline(args, cli.output)),
         Command::Package(package::Command::Check { path, appspec }) => or_report(package::check(path, appspec.as_deref(), cli.output)),
         Command::Config(config::Command::Check { path }) => or_report(config::check(path, cli.output)),
         Command::Schema(args) => schema::run(args),
@@ -165,6 +169,7 @@ async fn dispatch(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
         Command::Events(args) => events::run(args, caller).await,
         Command::Backup(args) => backup::run(args, caller).await,
         Command::Recover(args) => recover::run(args, caller).await,
+        Command::Replay(args) => replay::live(args, caller).await,
         // Handled before there is a session.
         Command::Demo(_) | Command::Completions(_) | Command::Schema(_) | Command::DemoApp(_) | Command::Import(_) => Ok(Exit::Reached),
     }

@@ -10,6 +10,7 @@ pub mod forecast;
 pub mod hosts;
 pub mod packages;
 pub mod recovery;
+pub mod replay;
 pub mod runs;
 pub mod status;
 pub mod words;

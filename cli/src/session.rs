@@ -10,6 +10,7 @@ use pilotage_shared::api::v1::{
 };
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{AppName, FleetName, HostName, Reason};
+use pilotage_shared::time::Time;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,6 +22,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 /// Bytes of a log that is shown.
 const LOG_MAX: usize = 64 << 20;
+/// Bytes of a recording, compressed.
+const RECORDING_MAX: usize = 1 << 30;
 
 /// A coordinator to talk to.
 #[derive(Clone, Debug)]
@@ -61,6 +64,18 @@ impl Session {
     /// Copies the coordinator's store, there.
     pub async fn make_backup(&self, body: &MakeBackup) -> Result<BackupView, Failure> {
         self.post("/v1/backups", body).await
+    }
+
+    /// What was recorded while a deployment was in course.
+    pub async fn recording(&self, id: &DeploymentId) -> Result<Vec<u8>, Failure> {
+        let path = format!("/v1/deployments/{}/recording", encode(&id.to_string()));
+        self.again(async || self.client.get_bytes(&path, RECORDING_MAX).await).await.map(Into::into)
+    }
+
+    /// All that was recorded since a moment.
+    pub async fn recording_since(&self, since: Time) -> Result<Vec<u8>, Failure> {
+        let path = format!("/v1/recording?since={}", since.0);
+        self.again(async || self.client.get_bytes(&path, RECORDING_MAX).await).await.map(Into::into)
     }
 
     /// What a restored store wants, and what runs.

@@ -15,6 +15,7 @@ mod logs;
 mod meta;
 mod packages;
 mod paging;
+mod recordings;
 mod recovery;
 mod runs;
 mod status;
@@ -129,6 +130,8 @@ fn all() -> Routes {
         .add(is(Action::Read), routes!(deployments::show))
         .add(is(Action::Deploy), routes!(deployments::act))
         .add(is(Action::Read), routes!(deployments::explain))
+        .add(is(Action::ReadRecording), routes!(recordings::of_deployment))
+        .add(is(Action::ReadRecording), routes!(recordings::since))
         .add(is(Action::Read), routes!(runs::list))
         .add(is(Action::ReadLogs), routes!(runs::log))
         .add(is(Action::ReadLogs), routes!(follow::output))

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::engine::{Engine, Handle};
 use crate::packages::{PackageError, Packages, sweep_forever};
 use crate::principal::{Names, Secrets, epoch};
+use crate::recording::Recorder;
 use crate::server::{self, ListenError};
 use crate::store::{Keep, Store, StoreError};
 
@@ -106,7 +107,11 @@ impl Service {
         };
         let listening = tcp.as_ref().and_then(|l| l.local_addr().ok());
         let (hosts, fleets) = (world.hosts.len(), world.fleets.len());
-        let (engine, handle) = Engine::start(store, world, epoch().map_err(state(folder))?)?;
+        let recorder = match config.recording {
+            Some(limits) => Recorder::new(&folder.join("recording"), limits, store.newest()),
+            None => Recorder::off(),
+        };
+        let (engine, handle) = Engine::start(store, world, epoch().map_err(state(folder))?, recorder)?;
         let ended = CancellationToken::new();
         let (runtime, guard) = (tokio::runtime::Handle::current(), ended.clone().drop_guard());
         let run = move || {

@@ -16,6 +16,8 @@ pub enum Action {
     Read,
     /// Read the output of hooks.
     ReadLogs,
+    /// Take what was recorded: inputs and decisions, for a replay.
+    ReadRecording,
     /// Change what runs: deployments.
     Deploy,
     /// Declare fleets.
@@ -44,6 +46,7 @@ impl Action {
         match self {
             Action::Read => "read the state",
             Action::ReadLogs => "read logs",
+            Action::ReadRecording => "read recordings",
             Action::Deploy => "deploy",
             Action::ChangeFleet => "change fleets",
             Action::ChangeHost => "change hosts",

@@ -291,7 +291,7 @@ pub struct IdempotencyKey {
 }
 
 /// One host's connection in this epoch; memory only.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Live {
     /// Of the newest session.
     pub session: SessionId,

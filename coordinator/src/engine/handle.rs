@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Numbers, Tracker};
 use crate::follow::{Follows, Watching};
+use crate::recording::Recorder;
 use crate::sessions::Outbox;
 use crate::store::Store;
 
@@ -76,6 +77,8 @@ pub struct View<'a> {
     pub store: &'a Store,
     /// What was watched in this life.
     pub tracker: &'a Tracker,
+    /// What is recorded.
+    pub recorder: &'a Recorder,
     /// When this life began.
     pub started_at: Time,
     /// The engine's clock.

@@ -15,5 +15,6 @@ mod limits;
 mod packages;
 mod principals;
 mod process;
+mod recording;
 mod rollout;
 mod running;

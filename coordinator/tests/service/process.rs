@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::running::until;
 
-struct Process(Child);
+pub struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -27,7 +27,7 @@ fn command(folder: &Path, socket: &str) -> Command {
     command
 }
 
-async fn start(folder: &Path) -> (Process, Client) {
+pub async fn start(folder: &Path) -> (Process, Client) {
     let process = Process(command(folder, "c.sock").spawn().unwrap());
     let client = Client::new(Address::Unix(folder.join("c.sock")), None);
     until("it is ready", async || client.get_bytes("/readyz", 100).await.ok()).await;
@@ -42,7 +42,7 @@ async fn refused(folder: &Path, socket: &str, more: &[&str]) -> String {
     String::from_utf8(stderr).unwrap()
 }
 
-fn end(mut process: Process, signal: Signal) -> ExitStatus {
+pub fn end(mut process: Process, signal: Signal) -> ExitStatus {
     kill(Pid::from_raw(process.0.id() as i32), signal).unwrap();
     process.0.wait().unwrap()
 }

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pilotage_coordinator_core::world::Settings;
 use pilotage_coordinator_core::world::load::Record;
+use pilotage_coordinator_core::replay::codec::{MAGIC, Writer};
 use pilotage_coordinator_core::{Answer, Change, Input, Key, Rejected, Touched, World, admit, plan};
-use pilotage_shared::name::{FleetName, HostName};
+use pilotage_shared::name::{FleetName, HostName, Reason};
+use pilotage_shared::principal::Principal;
 use pilotage_shared::time::Time;
 
 /// Rounds of planning after one drain; more than this is a livelock.
@@ -25,6 +27,16 @@ pub struct Coordinator {
     pub store: Store,
     /// The living process; none between a crash and a start.
     pub life: Option<Life>,
+    /// What is recorded of it, where somebody wants it.
+    pub recording: Option<Recording>,
+}
+
+/// A recording in the making.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    /// As the service would have it in a file.
+    pub bytes: Vec<u8>,
+    writer: Writer,
 }
 
 /// What lives in memory.
@@ -63,7 +75,7 @@ pub struct Drained {
 impl Coordinator {
     /// An empty store and no process.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, store: Store::new(), life: None }
+        Self { settings, store: Store::new(), life: None, recording: None }
     }
 
     /// Times set by the operator.
@@ -77,8 +89,12 @@ impl Coordinator {
     }
 
     /// A process loads the store; its first input must be its start.
-    pub fn boot(&mut self) {
+    pub fn boot(&mut self, now: Time) {
         let world = self.stored();
+        if let Some(recording) = &mut self.recording {
+            recording.bytes.extend_from_slice(MAGIC);
+            recording.bytes.extend(recording.writer.checkpoint(&world, &BTreeSet::new(), now, 0));
+        }
         self.life = Some(Life { world, wake_at: None, touched: Touched::default() });
     }
 
@@ -109,6 +125,14 @@ impl Coordinator {
         for input in inputs {
             match admit(&life.world, input, now) {
                 Ok(admitted) => {
+                    if let Some(recording) = &mut self.recording {
+                        // As the service has it: a host's input gives no reason, and is taken in when it arrives.
+                        let as_served = match input.by {
+                            Principal::Host(_) => Input { at: now, reason: Reason::default(), ..input.clone() },
+                            _ => input.clone(),
+                        };
+                        recording.writer.input(&life.world, &as_served, now, &admitted);
+                    }
                     for change in &admitted.changes {
                         witness.change(&life.world, change, false);
                         let touched = life.world.apply(change);
@@ -121,7 +145,11 @@ impl Coordinator {
         }
         drained.moved = life.touched != Touched::default() || life.wake_at.is_some_and(|at| at <= now);
         if drained.moved {
-            life.settle(now, witness)?;
+            life.settle(now, witness, self.recording.as_mut())?;
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.writer.end_turn();
+            recording.bytes.extend(recording.writer.frame(0).unwrap_or_default());
         }
         Ok(drained)
     }
@@ -161,7 +189,10 @@ impl Coordinator {
 }
 
 impl Life {
-    fn settle(&mut self, now: Time, witness: &mut dyn Witness) -> Result<(), LoopFault> {
+    fn settle(&mut self, now: Time, witness: &mut dyn Witness, mut recording: Option<&mut Recording>) -> Result<(), LoopFault> {
+        if let Some(recording) = &mut recording {
+            recording.writer.plan(now);
+        }
         for _ in 0..ROUNDS {
             let plan = plan(&self.world, &self.touched.fleets, now);
             self.wake_at = plan.wake_at;
@@ -169,6 +200,9 @@ impl Life {
                 return self.fixed_point(now);
             }
             for change in &plan.changes {
+                if let Some(recording) = &mut recording {
+                    recording.writer.planned(change);
+                }
                 witness.change(&self.world, change, true);
                 let touched = self.world.apply(change);
                 self.touched.join(touched);

@@ -45,6 +45,9 @@ pub struct CoordinatorView {
     /// It was restored from a backup, and no person has gone on yet.
     #[serde(default)]
     pub recovering: Option<RecoveringView>,
+    /// Since when nothing is recorded, although it should be, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording_lost: Option<String>,
 }
 
 /// Asks for a backup.

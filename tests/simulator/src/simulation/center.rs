@@ -295,7 +295,7 @@ impl Simulation {
         }
         self.trace.line(self.now, || "coordinator starts".into());
         self.coverage.count("fault", "coordinator started");
-        self.coordinator.boot();
+        self.coordinator.boot(self.now);
         self.promises.words.clear();
         if let Some(world) = self.coordinator.world() {
             self.promises.remembered(world);
