@@ -78,6 +78,8 @@ pub fn decision(world: &World, change: &Change) -> Option<(Vec<String>, String)>
             all(format!("{id} {}{why}", outcome(*how)))
         }
         Change::PackagePut { package } => all(format!("{}@{} is known", package.app, safe(package.version.as_str()))),
+        Change::ConfigurationPut { configuration } => all(format!("configuration c{} of {} is known", configuration.number, configuration.app)),
+        Change::PairsReleased { app, pairs } => all(format!("{} pairs of package and configuration of {app} are released from hold", pairs.len())),
         Change::BlockedSet { blocked } => all(format!("{} packages are blocked", blocked.packages.len())),
         Change::Started { .. } => all("the coordinator was started".into()),
         Change::StartupOver => all("who was not heard since the start is not waited for any more".into()),
@@ -95,6 +97,7 @@ pub fn decision(world: &World, change: &Change) -> Option<(Vec<String>, String)>
         | Change::Observed { .. }
         | Change::Noted { .. }
         | Change::PackageDeleted { .. }
+        | Change::ConfigurationDeleted { .. }
         | Change::Remembered { .. }
         | Change::Forgotten { .. } => None,
     }
@@ -149,6 +152,8 @@ pub fn request(request: &Request) -> String {
         Request::PutPackage { .. } | Request::DeletePackage { .. } | Request::ReleasePackage { .. } | Request::BlockPackage { .. } | Request::UnblockPackage { .. } => {
             "a request about a package".into()
         }
+        Request::PutConfiguration { fleet, .. } => format!("a configuration of {fleet}"),
+        Request::DeleteConfiguration { app, number } | Request::ReleaseConfiguration { app, number } => format!("a request about {app}'s c{number}"),
         Request::Recover { .. } => "the recovery".into(),
     }
 }

@@ -124,6 +124,8 @@ pub fn concerns(player: &Player, change: &Change, id: &DeploymentId) -> bool {
         | Change::StragglersDue { id: of }
         | Change::Ended { id: of, .. } => of.fleet == id.fleet,
         Change::PackagePut { package } => Some(&package.app) == app,
+        Change::ConfigurationPut { configuration } => Some(&configuration.app) == app,
+        Change::PairsReleased { app: of, .. } => Some(of) == app,
         Change::Started { .. } | Change::StartupOver | Change::BlockedSet { .. } | Change::Restored { .. } | Change::GoesOn { .. } | Change::Recovered => true,
         Change::CounterRaised { .. }
         | Change::SessionBegan { .. }
@@ -135,6 +137,7 @@ pub fn concerns(player: &Player, change: &Change, id: &DeploymentId) -> bool {
         | Change::Observed { .. }
         | Change::Noted { .. }
         | Change::PackageDeleted { .. }
+        | Change::ConfigurationDeleted { .. }
         | Change::Remembered { .. }
         | Change::Forgotten { .. } => false,
     }

@@ -152,13 +152,15 @@ impl Script {
                 }
                 match what {
                     What::Restart => format!("restart {fleet}"),
-                    What::Version(_) | What::Package(_) => {
+                    // Which configuration it was stands in the story where it was pushed.
+                    What::Version(_) | What::Package(_) | What::Settled | What::Configured { .. } => {
                         let version = self.names.version(world, &newest.release.package);
                         self.after.push(format!("package {version}"));
                         format!("deploy {fleet} {version}")
                     }
                 }
             }
+            Request::PutConfiguration { fleet: of, digest, deploy: true, .. } if *of == self.deployment.id.fleet => format!("config {fleet} {}", digest.short()),
             Request::PutFleet { spec } if spec.name == self.deployment.id.fleet => declaration(&self.names, spec),
             Request::CordonHost { host } => format!("cordon {}", self.names.host(host)),
             Request::UncordonHost { host } => format!("uncordon {}", self.names.host(host)),
