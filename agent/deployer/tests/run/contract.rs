@@ -223,9 +223,9 @@ fn what_left_its_session_by_double_fork_lives_on() {
 
 #[test]
 fn nothing_of_the_application_stands_in_our_processes_names_or_arguments() {
-    // Wild 21: `pkill -f web`, of a script's name, of a language.
+    // Wild 21: `pkill -f web`, of a script's name, of a language. (The folder that the tests were built in is not ours to name.)
     let world = World::new();
-    let script = "for p in /proc/[0-9]*; do case $(readlink $p/exe) in *pilotage-deployer) tr '\\0' ' ' < $p/cmdline; cat $p/comm;; esac; done > @/ours";
+    let script = "for p in /proc/[0-9]*; do case $(readlink $p/exe) in *pilotage-deployer) tr '\\0' ' ' < $p/cmdline | sed 's,^[^ ]*/,,'; cat $p/comm;; esac; done > @/ours";
     world.commit(None, &world.package("1", &[], "", &[("ApplicationStart", script)]));
     let ours = world.read("ours");
     assert!(ours.contains("pilotage-deployer --supervise") && ours.contains("pilotage-deployer"), "{ours}");
