@@ -1,6 +1,7 @@
 //! The rest of a deployment, with hosts that do what they did: each takes as long as it took, and comes through or not as it
 //! did. A host whose course was not recorded does as most others did.
 
+mod bits;
 mod host;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +75,12 @@ struct Stage<'a> {
     guessed: BTreeSet<HostName>,
     decisions: Vec<(Time, Change)>,
     lowest: u32,
+    /// Hosts that something was lent to, from the difference on.
+    lent: BTreeSet<HostName>,
+    /// What is being fetched.
+    fetching: BTreeMap<HostName, Release>,
+    /// Where the fleet goes, as its members were last told.
+    goes_to: Option<Option<Release>>,
 }
 
 /// From this world on. `check`: the fleet's health check as it was and as it is taken to be, where they differ.
@@ -85,7 +92,9 @@ pub fn estimate(from: &Player, case: &Case, check: Option<(HealthCheck, HealthCh
     let app = fleet.spec.app.clone();
     let lowest = from.world.counts(&id.fleet).available;
     let player = from.clone();
-    let mut stage = Stage { player, case, app, check, queue: BTreeMap::new(), count: 0, guessed: BTreeSet::new(), decisions: Vec::new(), lowest };
+    let (guessed, decisions, lent) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+    let (queue, fetching) = (BTreeMap::new(), BTreeMap::new());
+    let mut stage = Stage { player, case, app, check, queue, count: 0, guessed, decisions, lowest, lent, fetching, goes_to: None };
     stage.pick_up();
     let mut asked = case.asked.iter().filter(|(at, _)| *at > from.now).peekable();
     for _ in 0..STEPS {
@@ -114,14 +123,8 @@ impl Stage<'_> {
     /// What was on its way when decisions began to differ.
     fn pick_up(&mut self) {
         let now = self.player.now;
-        let fleet = &self.case.id().fleet;
-        let members: Vec<HostName> = self.player.world.groups.get(fleet).into_iter().flat_map(|groups| groups.values().flatten().cloned()).collect();
-        for host in members {
+        for host in self.members() {
             let course = self.case.profile.hosts.get(&host);
-            if !self.stands_ready(&host) {
-                let staged = course.and_then(|course| course.staged).or_else(|| self.usually_staged());
-                self.push(staged.unwrap_or(now + SOON), &host, Event::Staged(self.case.deployment.release));
-            }
             for (at, change) in course.into_iter().flat_map(|course| &course.came).filter(|(at, _)| *at > now) {
                 self.push(*at, &host, Event::Came(Box::new(change.clone())));
             }
@@ -147,18 +150,12 @@ impl Stage<'_> {
                 }
             }
         }
+        self.fetch_all();
     }
 
-    fn stands_ready(&self, host: &HostName) -> bool {
-        let status = self.player.world.slot(&self.app, host).and_then(|slot| slot.status.as_ref());
-        let release = Some(self.case.deployment.release);
-        status.is_some_and(|status| status.staged == release || status.running == release)
-    }
-
-    fn usually_staged(&self) -> Option<Time> {
-        let mut times: Vec<Time> = self.case.profile.hosts.values().filter_map(|course| course.staged).collect();
-        times.sort_unstable();
-        times.get(times.len() / 2).copied()
+    fn members(&self) -> Vec<HostName> {
+        let groups = self.player.world.groups.get(&self.case.id().fleet);
+        groups.into_iter().flat_map(|groups| groups.values().flatten().cloned()).collect()
     }
 
     fn settles(&self) -> Millis {
@@ -193,17 +190,22 @@ impl Stage<'_> {
         while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= now) {
             let (host, event) = entry.remove();
             self.event(now, &host, event);
+            self.fetch(&host);
         }
         let mut decided = Vec::new();
         self.player.settle(now, |changes| decided.extend_from_slice(changes));
         for change in decided {
             match &change {
-                Change::Lent { host, app, loan } if *app == self.app => self.lent(now, host, loan),
+                Change::Lent { host, app, loan } if *app == self.app => {
+                    self.lent.insert(host.clone());
+                    self.lent(now, host, loan);
+                }
                 Change::Withdrawn { host, app, generation } if *app == self.app => self.push(now + SOON, host, Event::Sees(*generation)),
                 _ => {}
             }
             self.decisions.push((now, change));
         }
+        self.fetch_all();
         self.lowest = self.lowest.min(self.player.world.counts(&self.case.id().fleet).available);
     }
 

@@ -60,17 +60,20 @@ impl Stage<'_> {
 
     /// It comes, and says what it said, as long as nothing else was made of it.
     fn came(&mut self, host: &HostName, change: &Change) {
-        let untouched = || !self.decisions.iter().any(|(_, decided)| matches!(decided, Change::Lent { host: lent, .. } if lent == host));
         let connected = self.player.world.live.get(host).is_some_and(|live| live.told);
         // After a start of the coordinator in the recording: here it lives on, and so do its sessions.
         let this_life = |session: &SessionId| Some(session.epoch) == self.player.world.epoch;
-        let follows = match change {
-            Change::SessionBegan { session, .. } | Change::Confirmed { session, .. } => !connected && this_life(session),
-            Change::Observed { .. } => untouched(),
-            _ => true,
-        };
-        if follows {
-            self.player.apply(std::slice::from_ref(change));
+        match change {
+            Change::SessionBegan { session, .. } | Change::Confirmed { session, .. } if connected || !this_life(session) => {}
+            Change::Observed { .. } if self.lent.contains(host) => {}
+            Change::Observed { host, app, status, refused, at } => {
+                // What it had made ready was what it was told then; here it keeps what it is told to have.
+                let here = self.player.world.slot(app, host).and_then(|slot| slot.status.as_ref()?.staged);
+                let staged = here.filter(|here| self.to_stage(host) == Some(*here)).or(status.staged);
+                let status = Box::new(SlotStatus { staged, ..(**status).clone() });
+                self.player.apply(&[Change::Observed { host: host.clone(), app: app.clone(), status, refused: refused.clone(), at: *at }]);
+            }
+            _ => self.player.apply(std::slice::from_ref(change)),
         }
     }
 
@@ -81,7 +84,7 @@ impl Stage<'_> {
         let Some(status) = self.player.world.slot(&self.app, host).and_then(|slot| slot.status.clone()) else { return };
         match event {
             Event::Came(_) => {}
-            Event::Staged(release) => self.says(host, SlotStatus { staged: Some(release), ..status }),
+            Event::Staged(release) => self.fetched(host, release, status),
             Event::Sees(generation) => self.says(host, SlotStatus { seen: status.seen.max(generation), ..status }),
             Event::Stands(standing) => self.says(host, SlotStatus { standing, ..status }),
             Event::Begins(loan, at, tries) => {
@@ -119,7 +122,7 @@ impl Stage<'_> {
         }
     }
 
-    fn says(&mut self, host: &HostName, new: SlotStatus) {
+    pub(super) fn says(&mut self, host: &HostName, new: SlotStatus) {
         let world = &self.player.world;
         let Some(live) = world.live.get(host).filter(|live| live.reachable) else { return };
         let known = world.host_slots(host).filter_map(|(app, slot)| Some((app.clone(), slot.status.clone()?)));
