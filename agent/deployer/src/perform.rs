@@ -119,8 +119,14 @@ impl Run {
                     self.file.record(Entry::Ended { task, end })?;
                 }
                 // Something may happen meanwhile that is worth a look.
-                Step::Wait(at) => thread::sleep(LOOK.min(Duration::from_millis((at - sight.uptime).0))),
-                Step::Reboot(_) => self.reboot_refused = Some(reboot::reboot()),
+                Step::Wait(at) => {
+                    self.file.sync()?;
+                    thread::sleep(LOOK.min(Duration::from_millis((at - sight.uptime).0)));
+                }
+                Step::Reboot(_) => {
+                    self.file.sync()?;
+                    self.reboot_refused = Some(reboot::reboot());
+                }
                 Step::Finished(outcome) => return self.finish(outcome),
             }
         }
