@@ -29,7 +29,7 @@
 //! deployer), `private/manifests/<digest hex>` (canonical manifest text, by the agent), `private/objects` (never),
 //! `private/installed/<app>` (what the last committed run put at its destinations, by the deployer), `private/foreign/<app>/`
 //! (files of others that it took the place of, by the deployer), `private/seals/<app>/<digest hex>/` (what a release was when
-//! it was committed, by the deployer),
+//! it was committed, by the deployer), `private/prepared/<app>/` (what a run that was not begun hands on, by the deployer),
 //! `private/blocked` (JSON of `Blocked`, by the agent whenever its list changes, durable by rename; absent = empty),
 //! `bundles/<digest hex>` (link to the release directory, so that no hook's command line holds an app's name).
 //!

@@ -30,8 +30,8 @@ pub fn ready_path(run: &Path) -> PathBuf {
     keep::folder(run).join("ready")
 }
 
-/// Decides and makes; `before` is what is aside already, of an earlier run. `firm`: no hook runs before Install, so what stands in the way now will stand there then, and is refused
-/// while nothing is stopped.
+/// Decides and makes; `before` is what is aside already, of an earlier run. `firm`: no hook runs before Install, so what stands
+/// in the way now will stand there then, and is refused while nothing is stopped.
 pub fn prepare(run: &Path, source: &Source, spec: &Spec, others: &[(String, PathBuf)], firm: bool, before: Ready) -> Result<(), InstallError> {
     let record = unswitch::record(run)?;
     let mut doubts = Vec::new();
