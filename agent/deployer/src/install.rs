@@ -10,6 +10,7 @@ pub mod acl;
 pub mod context;
 pub mod decide;
 pub mod foreign;
+pub mod handed;
 pub mod installed;
 pub mod keep;
 pub mod kept;
@@ -107,6 +108,9 @@ pub fn sweep(layout: &Layout, outcome: &Outcome) {
             let _ = fs::remove_dir_all(keep::folder(&layout.run));
             let _ = stage::remove(&layout.run);
             foreign::sweep(layout);
+            if !matches!(outcome, Outcome::NotBegun { .. }) {
+                let _ = handed::remove(&layout.prepared());
+            }
         }
         Outcome::NeedsHands { .. } => {}
     }

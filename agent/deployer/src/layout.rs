@@ -62,6 +62,11 @@ impl Layout {
         self.state.join("private/foreign").join(&self.app)
     }
 
+    /// What a run that was not begun has prepared.
+    pub fn prepared(&self) -> PathBuf {
+        self.state.join("private/prepared").join(&self.app)
+    }
+
     /// What a package was when it was committed on this host, and what of it is not in the package.
     pub fn seal(&self, package: &Digest) -> PathBuf {
         self.seals().join(package.hex())

@@ -25,7 +25,7 @@ use crate::install::installed::{self, Installed};
 use crate::install::links::{self, Links};
 use crate::install::plan::{self, Originals, Source};
 use crate::install::ready::{self, Ready};
-use crate::install::{InstallError, context, foreign, kept, switch, sweep, unswitch};
+use crate::install::{InstallError, context, foreign, handed, kept, switch, sweep, unswitch};
 use crate::layout::Layout;
 use crate::prepare::{self, PrepareError, Prepared};
 use crate::{drain, offered, probe, reboot, seal, service, shared, verify};
@@ -119,8 +119,14 @@ impl Run {
                     self.file.record(Entry::Ended { task, end })?;
                 }
                 // Something may happen meanwhile that is worth a look.
-                Step::Wait(at) => thread::sleep(LOOK.min(Duration::from_millis((at - sight.uptime).0))),
-                Step::Reboot(_) => self.reboot_refused = Some(reboot::reboot()),
+                Step::Wait(at) => {
+                    self.file.sync()?;
+                    thread::sleep(LOOK.min(Duration::from_millis((at - sight.uptime).0)));
+                }
+                Step::Reboot(_) => {
+                    self.file.sync()?;
+                    self.reboot_refused = Some(reboot::reboot());
+                }
                 Step::Finished(outcome) => return self.finish(outcome),
             }
         }
@@ -266,7 +272,7 @@ impl Run {
         keep::keep(&self.layout.run, &self.layout.app(), installed, &self.with_source(&Originals::new(), |source| {
             // What is not in the release yet may be put there by BeforeInstall (B15): then the switch keeps what it finds.
             plan::plan(source, &self.prepared.install, &mut Vec::new())
-        })?)
+        })?, handed::kept(&self.layout.prepared(), &self.request.to.release.package)?.as_deref())
     }
 
     fn with_source<T>(&self, originals: &Originals, done: impl FnOnce(&Source) -> T) -> T {
@@ -286,7 +292,8 @@ impl Run {
         hook::make_executable(&self.layout.release(&package), self.prepared.plan.to.values().flatten());
         let firm = !lifecycle::forward(&self.prepared.plan).iter().take_while(|t| **t != Task::Switch).any(|t| matches!(t, Task::Hook { .. }));
         let install = &self.prepared.install;
-        let done = self.with_source(&self.originals()?, |source| ready::prepare(&self.layout.run, source, install, &self.layout.installed_by_others(), firm));
+        let before = handed::take(&self.layout.run, &self.layout.prepared()).map_err(|e| end::own(&e))?;
+        let done = self.with_source(&self.originals()?, |source| ready::prepare(&self.layout.run, source, install, &self.layout.installed_by_others(), firm, before));
         done.map_err(|e| end::own(&e))
     }
 
@@ -366,6 +373,11 @@ impl Run {
     }
 
     fn finish(self, outcome: Outcome) -> Result<Outcome, DirectoryError> {
+        let failed = |task| matches!(self.file.journal().end(task), Some(End::Failed(_)));
+        if matches!(outcome, Outcome::NotBegun { .. }) && !failed(Task::Keep) && !failed(Task::Prepare) {
+            // What cannot be handed on is made again.
+            let _ = handed::hand_on(&self.layout.run, &self.layout.prepared(), &self.request.app, &self.request.to.release.package);
+        }
         if let Some(report) = report(&self.request, &self.prepared.plan, self.file.journal()) {
             self.directory.write_report(&report)?;
         }

@@ -164,7 +164,12 @@ pub fn adopt(run: &Path, number: usize, process: Option<Process>, same_boot: boo
 /// The result, or what its absence means. What is left of a hook without a supervisor is ended: nobody could say how it ends.
 fn taken(run: &Path, number: usize, process: Option<Process>, same_boot: bool) -> Result<End, HookError> {
     match fs::read(run.join(result_name(number))) {
-        Ok(text) => return Ok(serde_json::from_slice::<order::Result>(&text).map_err(HookError::Form)?.end),
+        Ok(text) => match serde_json::from_slice::<order::Result>(&text) {
+            Ok(result) => return Ok(result.end),
+            Err(error) if same_boot => return Err(HookError::Form(error)),
+            // A power cut has left its name without its content.
+            Err(_) => {}
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(HookError::Supervisor("read the result of", error)),
     }

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::wait::{WaitStatus, waitpid};
-use pilotage_disk::durable;
 use pilotage_agent_core::run::{LOGS, SCRIPTS_LOG};
 
 use super::diagnostics;
@@ -42,9 +41,6 @@ pub enum SuperviseError {
     /// The order, or the result.
     #[error("failed to understand the order")]
     Form(#[source] serde_json::Error),
-    /// The result could not be kept.
-    #[error("failed to keep the result")]
-    Result(#[source] durable::DurableError),
 }
 
 enum Event {
@@ -181,8 +177,12 @@ fn wait(budget: Duration, session: i32, events: &Receiver<Event>) -> Seen {
     }
 }
 
+/// Whole or not at all for whoever looks, also when we or the deployer are killed. Only the journal makes it durable: a power
+/// cut before that takes the hook down as lost, as one a moment earlier would have.
 fn keep(order: &Order, result: &order::Result) -> Result<(), SuperviseError> {
     fs::create_dir_all("results").map_err(|e| SuperviseError::Io("make results", e))?;
     let text = serde_json::to_vec(result).map_err(SuperviseError::Form)?;
-    durable::replace(Path::new(&result_name(order.number)), &text, 0o600).map_err(SuperviseError::Result)
+    let (name, aside) = (result_name(order.number), format!("{}.new", result_name(order.number)));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(|e| SuperviseError::Io("keep the result", e))?;
+    file.write_all(&text).and_then(|()| fs::rename(&aside, &name)).map_err(|e| SuperviseError::Io("keep the result", e))
 }

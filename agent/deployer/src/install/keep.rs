@@ -54,7 +54,8 @@ pub fn copies_path(run: &Path) -> PathBuf {
 }
 
 /// Keeps everything; what an interrupted keep has left is thrown away. `plan`: what will be installed, as far as it is known.
-pub fn keep(run: &Path, app: &Path, installed: Installed, plan: &InstallPlan) -> Result<(), InstallError> {
+/// `earlier`: what a run before has kept of the same, and was not begun.
+pub fn keep(run: &Path, app: &Path, installed: Installed, plan: &InstallPlan, earlier: Option<&Path>) -> Result<(), InstallError> {
     let folder = folder(run);
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(InstallError::io("empty", &folder))?;
@@ -63,6 +64,11 @@ pub fn keep(run: &Path, app: &Path, installed: Installed, plan: &InstallPlan) ->
     // Their names too: what is disturbed after this must find the way back after a power cut.
     durable::create_dirs(&copies_path, 0o700)?;
     let mut copies = Copies::open(&copies_path, 0)?;
+    if let Some(folder) = earlier
+        && let Some(record) = installed::load::<Record>(&folder.join("record"))?
+    {
+        copies.take_from(folder.join("copies"), &record.kept);
+    }
     let mut kept = Vec::new();
     let ours: BTreeSet<&PathBuf> = installed.files.iter().chain(&installed.folders).collect();
     let planned = plan.items.keys().chain(&plan.folders);

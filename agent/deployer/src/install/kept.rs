@@ -1,5 +1,6 @@
 //! One thing as it was before the run: enough to put it back with content, mode, owner, time of change and attributes.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -77,6 +78,8 @@ pub struct Copies {
     first: u64,
     next: u64,
     places: Places,
+    /// Where copies of an earlier run lie, and which are of which file.
+    earlier: (PathBuf, BTreeMap<PathBuf, (Identity, u64)>),
 }
 
 impl Copies {
@@ -85,7 +88,16 @@ impl Copies {
         fs::create_dir_all(path).map_err(InstallError::io("make", path))?;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let open = nix::fcntl::open(path, flags, Mode::empty()).map_err(InstallError::io("open", path))?;
-        Ok(Self { path: path.to_owned(), open, first: next, next, places: Places::default() })
+        Ok(Self { path: path.to_owned(), open, first: next, next, places: Places::default(), earlier: Default::default() })
+    }
+
+    /// Copies that were made before are taken instead of made, while what they are of is the same.
+    pub fn take_from(&mut self, copies: PathBuf, kept: &[Kept]) {
+        let file = |k: &Kept| match &k.was {
+            Was::File { identity, copy, .. } => Some((k.path.clone(), (*identity, *copy))),
+            Was::Absent | Was::Link { .. } | Was::Folder { .. } | Was::Pipe { .. } | Was::Other => None,
+        };
+        self.earlier = (copies, kept.iter().filter_map(file).collect());
     }
 
     /// The number that comes next.
@@ -125,6 +137,12 @@ impl Copies {
         let copy = self.next;
         self.next += 1;
         let name = copy.to_string();
+        if let Some((was, number)) = self.earlier.1.get(&place.path)
+            && *was == identity(&stat)
+            && fs::rename(self.earlier.0.join(number.to_string()), self.path.join(&name)).is_ok()
+        {
+            return Ok(Was::File { meta, identity: *was, copy });
+        }
         make(self.open.as_fd(), &name, Content::File(&mut from), &meta, &self.path.join(&name))?;
         Ok(Was::File { meta, identity: identity(&stat), copy })
     }

@@ -30,9 +30,9 @@ pub fn ready_path(run: &Path) -> PathBuf {
     keep::folder(run).join("ready")
 }
 
-/// Decides and makes. `firm`: no hook runs before Install, so what stands in the way now will stand there then, and is refused
-/// while nothing is stopped.
-pub fn prepare(run: &Path, source: &Source, spec: &Spec, others: &[(String, PathBuf)], firm: bool) -> Result<(), InstallError> {
+/// Decides and makes; `before` is what is aside already, of an earlier run. `firm`: no hook runs before Install, so what stands
+/// in the way now will stand there then, and is refused while nothing is stopped.
+pub fn prepare(run: &Path, source: &Source, spec: &Spec, others: &[(String, PathBuf)], firm: bool, before: Ready) -> Result<(), InstallError> {
     let record = unswitch::record(run)?;
     let mut doubts = Vec::new();
     let decision = decide(run, &record, source, spec, &mut doubts)?;
@@ -40,7 +40,7 @@ pub fn prepare(run: &Path, source: &Source, spec: &Spec, others: &[(String, Path
         return Err(doubt);
     }
     not_taken(&decision, others)?;
-    let ready = make(Stages::begin(run)?, source, decision, Ready::default())?;
+    let ready = make(Stages::open(run, before.next)?, source, decision, before)?;
     installed::save(&ready_path(run), &ready)
 }
 

@@ -74,12 +74,6 @@ impl Stages {
         Ok(stages)
     }
 
-    /// Begins with empty ones.
-    pub fn begin(run: &Path) -> Result<Self, InstallError> {
-        remove(run)?;
-        Self::open(run, 0)
-    }
-
     /// The number of the next thing.
     pub fn next(&self) -> u64 {
         self.next
@@ -231,24 +225,45 @@ fn list_path(run: &Path) -> PathBuf {
     run.join("stages")
 }
 
-fn listed(run: &Path) -> Result<Vec<PathBuf>, InstallError> {
-    Ok(installed::load(&list_path(run))?.unwrap_or_else(|| vec![run.join("stage")]))
+/// The folder in the run's own directory.
+pub fn own(run: &Path) -> PathBuf {
+    run.join("stage")
+}
+
+/// All folders of a run; its own comes first.
+pub fn listed(run: &Path) -> Result<Vec<PathBuf>, InstallError> {
+    Ok(installed::load(&list_path(run))?.unwrap_or_else(|| vec![own(run)]))
+}
+
+/// Writes down which folders a run has.
+pub fn list(run: &Path, all: &[PathBuf]) -> Result<(), InstallError> {
+    installed::save(&list_path(run), &all)
 }
 
 /// Removes all that a run has aside: files, links, pipes, empty folders. A folder with something in it is nothing of ours.
 pub fn remove(run: &Path) -> Result<(), InstallError> {
     for path in listed(run)? {
-        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
-            let name = entry.path();
-            if fs::remove_file(&name).is_err() {
-                fs::remove_dir(&name).map_err(InstallError::io("remove", &name))?;
-            }
-        }
-        match fs::remove_dir(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(InstallError::io("remove", &path)(error)),
-            Ok(()) | Err(_) => {}
+        empty(&path)?;
+    }
+    forget(run)
+}
+
+/// Removes one such folder.
+pub fn empty(path: &Path) -> Result<(), InstallError> {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let name = entry.path();
+        if fs::remove_file(&name).is_err() {
+            fs::remove_dir(&name).map_err(InstallError::io("remove", &name))?;
         }
     }
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(InstallError::io("remove", path)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Removes the list of a run's folders: they are another's now, or gone.
+pub fn forget(run: &Path) -> Result<(), InstallError> {
     match fs::remove_file(list_path(run)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(InstallError::io("remove", list_path(run))(error)),
         Ok(()) | Err(_) => Ok(()),

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -139,6 +140,24 @@ impl Stage {
         }
         let lines: Vec<u8> = records.iter().flat_map(line::line).chain(text[good..].iter().copied()).collect();
         fs::write(path, lines).unwrap();
+        self.tell_inodes("undo/ready");
+        self.tell_inodes("undo/switch");
+    }
+
+    /// A disk that comes up again has the inodes that it had; a rebuilt one has others, and the record of what is aside is told.
+    fn tell_inodes(&self, record: &str) {
+        let path = self.run.join(record);
+        let Ok(text) = fs::read(&path) else { return };
+        let mut told: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let ready = if told.get("Anew").is_some() { &mut told["Anew"] } else { &mut told };
+        let Some(staged) = ready.get_mut("staged").and_then(|s| s.as_object_mut()) else { return };
+        for one in staged.values_mut() {
+            assert_eq!(one["folder"], 0, "all is in one file system here");
+            if let Ok(aside) = fs::symlink_metadata(self.run.join("stage").join(one["number"].to_string())) {
+                one["inode"] = aside.ino().into();
+            }
+        }
+        fs::write(path, told.to_string()).unwrap();
     }
 }
 

@@ -1,11 +1,13 @@
 //! kill -9 of the deployer at every entry of its journal: the next one finishes the same run, in all or before.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
 use pilotage_agent_core::journal::Entry;
 use pilotage_agent_core::lifecycle::Task;
+use pilotage_deployer::hook::order::SUPERVISOR_LOCK;
 use pilotage_shared::run::{Event, Outcome};
 
 use crate::world::{World, alive, journal, log, report, start, until};
@@ -285,7 +287,11 @@ fn rebooted_at_every_entry(validation: &str) {
         let old = journal(&run);
         if let Some((_, Some(process))) = old.pending() {
             pilotage_deployer::hook::process::end_session(process.pid);
-            until("the supervisor is gone", || !alive(&process.pid.to_string()));
+            until("the hook is gone", || !alive(&process.pid.to_string()));
+            // Its supervisor goes down with it, and what it says of its end was never durable.
+            let lock = fs::File::options().write(true).create(true).truncate(false).open(run.join(SUPERVISOR_LOCK)).unwrap();
+            until("the supervisor is gone", || lock.try_lock().is_ok());
+            fs::remove_dir_all(run.join("results")).unwrap();
         }
         let boot = pilotage_shared::ids::BootId([7; 16]);
         let elsewhere = |entry: Entry| match entry {
@@ -344,4 +350,55 @@ fn a_switch_that_a_power_cut_has_half_undone_is_completed_after_the_reboot() {
     let Some((_, Some(process))) = journal(&run).pending() else { panic!("{}", log(&run)) };
     pilotage_deployer::hook::process::end_session(process.pid);
     assert!(second.wait().unwrap().success());
+}
+
+#[test]
+fn what_a_run_has_prepared_that_was_not_begun_is_taken_by_the_next() {
+    let world = World::new();
+    let wait = [("BeforeBlockTraffic", "[ -e @/go ] || { touch @/here; sleep 1000; }")];
+    let one = world.package("1", &[("app/page", "one"), ("app/old", "x")], SPEC, &wait);
+    let two = world.package("2", &[("app/page", "two"), ("app/new", "n")], SPEC, &[]);
+    world.commit(None, &one);
+    let before = world.photograph_without_folder_times();
+    let run = world.run_directory(&world.request(Some(&one), &two));
+    let mut deployer = start(&run);
+    until("it has prepared", || world.path("here").exists());
+    deployer.kill().unwrap();
+    deployer.wait().unwrap();
+    let old = journal(&run);
+    let Some((_, Some(process))) = old.pending() else { panic!("{}", log(&run)) };
+    pilotage_deployer::hook::process::end_session(process.pid);
+    // As it is right behind Prepare; there the permission is void.
+    let cut = old.records().iter().take_while(|r| !matches!(r.entry, Entry::Disturbed));
+    let lines: Vec<u8> = cut.flat_map(pilotage_agent_core::journal::line::line).collect();
+    fs::write(run.join("journal"), lines).unwrap();
+    fs::write(run.join("revoked"), "a new session began").unwrap();
+    let inode = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().metadata().unwrap().ino();
+    let inodes = |folder: &Path| -> std::collections::BTreeSet<u64> { fs::read_dir(folder).unwrap().map(inode).collect() };
+    let (staged, copied) = (inodes(&run.join("stage")), inodes(&run.join("undo/copies")));
+    assert_eq!((staged.len(), copied.len()), (2, 2));
+    assert!(start(&run).wait().unwrap().success());
+    assert!(matches!(report(&run).outcome, Outcome::NotBegun { .. }), "{}", log(&run));
+    assert_eq!(world.photograph_without_folder_times(), before);
+    let prepared = world.path("state/private/prepared/web");
+    assert_eq!((inodes(&prepared.join("stage")), inodes(&prepared.join("undo/copies"))), (staged.clone(), copied));
+    fs::remove_dir_all(&run).unwrap();
+    fs::write(world.path("go"), "").unwrap();
+    world.commit(Some(&one), &two);
+    assert_eq!((world.read("out/app/page").as_str(), world.read("out/app/new").as_str()), ("two", "n"));
+    assert!(!world.path("out/app/old").exists() && !prepared.exists());
+    let installed = inodes(&world.path("out/app"));
+    assert!(installed.is_subset(&staged), "{installed:?} was made anew: {staged:?}");
+}
+
+#[test]
+fn what_was_prepared_for_another_release_is_removed() {
+    let world = World::new();
+    let one = world.package("1", &[("app/page", "one")], SPEC, &[]);
+    let prepared = world.path("state/private/prepared/web");
+    fs::create_dir_all(prepared.join("undo/copies")).unwrap();
+    let other = pilotage_shared::digest::Digest::of(b"another");
+    fs::write(prepared.join("record"), serde_json::json!({"run": "/nowhere", "package": other, "elsewhere": []}).to_string()).unwrap();
+    world.commit(None, &one);
+    assert_eq!((world.read("out/app/page").as_str(), prepared.exists()), ("one", false));
 }

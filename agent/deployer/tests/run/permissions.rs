@@ -210,8 +210,8 @@ fn e17_e18_labels_are_given_to_what_is_installed() {
         let (run, app, state) = (tempfile::tempdir_in(world.path("state/private/runs")).unwrap(), world.path("state/apps/web"), world.path("state"));
         let (originals, foreign) = (Originals::new(), world.path("state/private/foreign/web"));
         let source = Source { release: &release, originals: &originals, state: &state, foreign: &foreign, selinux: true };
-        keep::keep(run.path(), &app, Installed::default(), &plan(&source, &spec, &mut Vec::new()).unwrap()).unwrap();
-        ready::prepare(run.path(), &source, &spec, &[], true).unwrap();
+        keep::keep(run.path(), &app, Installed::default(), &plan(&source, &spec, &mut Vec::new()).unwrap(), None).unwrap();
+        ready::prepare(run.path(), &source, &spec, &[], true, Default::default()).unwrap();
         switch::switch(run.path(), &app, &source, &spec, &Links::default()).unwrap();
         assert_eq!((label("out/app/page").as_str(), label("out/app/other").as_str()), (expected, "system_u:object_r:var_t:s0"), "its own, and what its folder hands down");
         assert_eq!(label("out/app"), "system_u:object_r:var_t:s0");

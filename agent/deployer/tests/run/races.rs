@@ -86,8 +86,8 @@ fn ten_thousand_installs_beside_a_user_who_swaps_links_change_no_file_of_root() 
         let (run, app) = (world.path("state/private/runs").join(round.to_string()), world.path("state/apps/web"));
         fs::create_dir(&run).unwrap();
         let install = || -> Result<(), InstallError> {
-            keep::keep(&run, &app, Installed::default(), &plan(&source, &spec, &mut Vec::new())?)?;
-            ready::prepare(&run, &source, &spec, &[], false)?;
+            keep::keep(&run, &app, Installed::default(), &plan(&source, &spec, &mut Vec::new())?, None)?;
+            ready::prepare(&run, &source, &spec, &[], false, Default::default())?;
             let switched = switch::switch(&run, &app, &source, &spec, &Links::default());
             unswitch::unswitch(&run, &app)?;
             switched
