@@ -359,8 +359,8 @@ pub(crate) mod tests {
     fn a_service_is_stopped_behind_the_stop_scripts_and_started_before_the_start_scripts() {
         let bare = Plan { to: Hooks::new(), from: Some(Hooks::new()), to_health: false, from_health: false, ..with_service() };
         assert_eq!(line(&forward(&bare)), "Verify Keep Prepare Drain Stop(From) Switch Start(To) Commit");
-        assert_eq!(line(&back(&bare, &forward(&bare)[..5])), "Stop(To) Unswitch Start(From)");
-        assert_eq!(line(&back(&bare, &forward(&bare)[..3])), "Unswitch", "what was only drained still runs");
+        assert_eq!(line(&back(&bare, &forward(&bare)[..6])), "Stop(To) Unswitch Start(From)");
+        assert_eq!(line(&back(&bare, &forward(&bare)[..4])), "Unswitch", "what was only drained still runs");
         assert_eq!(line(&forward(&Plan { again: true, ..bare })), "Verify Stop(From) Start(To)");
         let all = line(&forward(&with_service()));
         assert!(all.contains("BeforeBlockTraffic Drain From.AfterBlockTraffic From.ApplicationStop Stop(From) To.BeforeInstall"), "{all}");

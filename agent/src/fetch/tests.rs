@@ -320,11 +320,10 @@ async fn a_sweep_leaves_rendered_configurations_of_what_is_used_alone() {
         releases.push(release);
     }
     let texts = |h: &Host| h.layout.private().join("configurations").read_dir().unwrap().count();
-    host.sweep(&releases[..2], |h| texts(h) == 5).await;
+    let page = |h: &Host, n: usize| h.objects().objects.has(&Digest::of(format!("n = {n}").as_bytes()));
+    host.sweep(&releases[..2], |h| texts(h) == 5 && (2..6).filter(|n| page(h, *n)).count() == 3).await;
     let there: Vec<bool> = releases.iter().map(|r| host.config(r).exists()).collect();
     assert_eq!(there, [true, true, false, false, false, false]);
     assert_eq!(host.layout.configs(&host.app).read_dir().unwrap().count(), 2, "nothing half-removed stays");
-    let page = |n: usize| host.objects().objects.has(&Digest::of(format!("n = {n}").as_bytes()));
-    assert!(page(0) && page(1), "what is used can be rendered again without the coordinator");
-    assert_eq!((2..6).filter(|n| page(*n)).count(), 3);
+    assert!(page(&host, 0) && page(&host, 1), "what is used can be rendered again without the coordinator");
 }
