@@ -1,10 +1,22 @@
-# A site among the sites of others: files into folders that are nginx's and other people's, a reload by a hook.
+# A PHP site among the sites of others: files into folders that are nginx's and other people's, reloads by a hook.
 site() { # VERSION [BAD LINE]
     local dir=$work/site-$1
     mkdir -p "$dir"/{html/assets,nginx,scripts}
     echo "site $1" >"$dir/html/site.html"
     echo "$1" >"$dir/html/assets/site-$1.css"
-    printf 'server {\n    listen 8081;\n    root /var/www/html;\n    index site.html;\n    %s\n}\n' "${2:-}" >"$dir/nginx/site.conf"
+    printf '<?php echo "php of ", trim(file_get_contents(__DIR__ . "/site.html"));\n' >"$dir/html/site.php"
+    cat >"$dir/nginx/site.conf" <<N
+server {
+    listen 8081;
+    root /var/www/html;
+    index site.html;
+    location ~ \\.php\$ {
+        include snippets/fastcgi-php.conf;
+        fastcgi_pass unix:/run/php/php-fpm.sock;
+    }
+    ${2:-}
+}
+N
     cat >"$dir/appspec.yml" <<'Y'
 version: 0.0
 os: linux
@@ -19,10 +31,10 @@ hooks:
   ValidateService: [{location: scripts/validate.sh, timeout: 20}]
 Y
     printf '#!/bin/sh\nnginx -t\n' >"$dir/scripts/test.sh"
-    printf '#!/bin/sh\nsystemctl reload nginx\n' >"$dir/scripts/reload.sh"
+    printf '#!/bin/sh\nsystemctl reload nginx php*-fpm\n' >"$dir/scripts/reload.sh"
     printf '#!/bin/sh\nfor n in 1 2 3 4 5 6 7 8 9 10; do curl -fs localhost:8081 | grep -qx "site %s" && exit 0; sleep 0.3; done; exit 1\n' "$1" >"$dir/scripts/validate.sh"
 }
-serves() { says "site $1" h curl -fsS localhost:8081; }
+serves() { says "site $1" h curl -fsS localhost:8081 && says "php of site $1" h curl -fsS localhost:8081/site.php; }
 theirs() { on 'cd / && find var/www/html etc/nginx -not -name "site*" -not -type d -printf "%p %U %m %l " -exec sh -c "sha256sum <\"\$1\"" . {} \; | sort'; }
 
 story "nginx: files among those of others; a configuration that nginx refuses goes back; nothing of others is touched"

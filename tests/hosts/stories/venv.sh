@@ -22,6 +22,8 @@ User=notes
 Environment=NOTES_VERSION=$1
 WorkingDirectory=/opt/notes
 ExecStart=/opt/notes/venv/bin/python app.py
+Restart=always
+RestartSec=100ms
 U
     cat >"$dir/appspec.yml" <<'Y'
 version: 0.0
@@ -31,10 +33,12 @@ files:
 hooks:
   BeforeInstall: [{location: scripts/account.sh, timeout: 20}]
   AfterInstall: [{location: scripts/dependencies.sh, timeout: 120, runas: notes}]
+  ValidateService: [{location: scripts/validate.sh, timeout: 20}]
 x-pilotage:
   service: {unit: notes.service, file: systemd/notes.service, timeout: 30s}
 Y
     printf '#!/bin/sh\nid notes 2>/dev/null || useradd --system --home-dir /opt/notes --shell /usr/sbin/nologin notes\nmkdir -p /opt/notes && chown notes /opt/notes\n' >"$dir/scripts/account.sh"
+    printf '#!/bin/sh\nfor n in 1 2 3 4 5 6 7 8 9; do curl -fs localhost:8000 && exit 0; sleep 0.3; done; exit 1\n' >"$dir/scripts/validate.sh"
     cat >"$dir/scripts/dependencies.sh" <<'S'
 #!/bin/sh
 set -e
@@ -61,10 +65,14 @@ turned notes 1.2.0
 notes_say 1.1.0 && described 1.1.0 || fail "1.1.0 does not answer again, or its unit is another's"
 outlives "$(main_pid notes)"
 
-story "venv: the unit is started again when its process dies, and after a reboot, although it is not enabled"
+story "venv: the unit is started again when nobody but the agent would, and after a reboot, although it is not enabled"
 until_ 30 says "available since" p host show h1
 h kill -9 "$(main_pid notes)"
 until_ 30 notes_say 1.1.0
+until_ 30 says "available since" p host show h1
+h systemctl stop notes
+until_ 30 notes_say 1.1.0
+until_ 30 says "1 restart" p host show h1
 until_ 30 says "available since" p host show h1
 "$fleet" reboot h1 >/dev/null || fail "no boot"
 until_ 60 notes_say 1.1.0
