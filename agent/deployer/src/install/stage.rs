@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
-use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fstat, mkdirat, utimensat};
+use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fstat, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, geteuid, mkfifoat, symlinkat, unlinkat};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,13 @@ pub struct Staged {
     number: u64,
     /// Another one under its name is what it has taken the place of.
     inode: u64,
+}
+
+impl Staged {
+    /// Is this what stands there?
+    pub fn is(&self, stat: &FileStat) -> bool {
+        self.inode == stat.st_ino
+    }
 }
 
 /// The folders of one run.

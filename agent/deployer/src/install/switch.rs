@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::SFlag;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
@@ -63,7 +64,9 @@ pub fn switch(run: &Path, app: &Path, source: &Source, spec: &Spec, links: &Link
         }
     };
     perform(run, source, &record, &ready)?;
-    links::write(app, links)
+    links::write(app, links)?;
+    // Before any hook can change what is installed: after a power cut nobody could tell what was lost from what a hook took away.
+    sync(&ready.decision, app)
 }
 
 fn perform(run: &Path, source: &Source, record: &Record, ready: &Ready) -> Result<(), InstallError> {
@@ -85,12 +88,13 @@ fn perform(run: &Path, source: &Source, record: &Record, ready: &Ready) -> Resul
     for (to, item) in decision.items() {
         let place = places.of(to)?;
         match ready.staged.get(to) {
-            // Not aside any more: it was put before the crash.
-            Some(staged) => drop(putter.put(*staged, &place)?),
-            None => source.content(item, |content| putter.put_beside(&place, content, &item.meta))?,
+            Some(staged) if putter.put(*staged, &place)? || place.stat()?.is_some_and(|stat| staged.is(&stat)) => {}
+            // It was put before a power cut, which has undone it; or it was never aside.
+            Some(_) | None => source.content(item, |content| putter.put_beside(&place, content, &item.meta))?,
         }
     }
-    dress(decision, record)
+    dress(decision, record)?;
+    dress_undone(decision, record)
 }
 
 /// Makes the folders that are missing, from the top down.
@@ -115,6 +119,19 @@ fn dress(decision: &Decision, record: &Record) -> Result<(), InstallError> {
         let Some(stat) = place.stat()? else { continue };
         let now = (stat.st_mtime, stat.st_mtime_nsec);
         dress_folder(&place, *inode, &super::meta::Meta { mtime: now, ..meta.clone() })?;
+    }
+    Ok(())
+}
+
+/// A folder of ours that has its name, but has lost its outside in a power cut: only root could have made one that looks so.
+fn dress_undone(decision: &Decision, record: &Record) -> Result<(), InstallError> {
+    for kept in record.kept.iter().filter(|k| k.was == Was::Absent && decision.plan.folders.contains(&k.path)) {
+        let Some(place) = Places::default().reachable(&kept.path)? else { continue };
+        let Some(stat) = place.stat()?.filter(|s| place::kind(s) == SFlag::S_IFDIR) else { continue };
+        if place::ours(stat.st_uid) && stat.st_mode & 0o7777 == 0o700 {
+            let now = (stat.st_mtime, stat.st_mtime_nsec);
+            dress_folder(&place, stat.st_ino, &super::meta::Meta { mtime: now, ..decision.folder_meta(&kept.path) })?;
+        }
     }
     Ok(())
 }
