@@ -52,7 +52,7 @@ cases! {
     "C5" "after a collision the previous revision stands as it was" => |w| {
         w.page("one").deploy().ok();
         w.theirs("out/new", "theirs");
-        w.page("two").file("app/new", "ours").deploy().fails("already exists at this location").says("runs d-");
+        w.page("two").file("app/new", "ours").deploy().fails("already exists at this location").says("Nothing was changed");
         w.has("out/page", "one").has("out/new", "theirs");
         w.sh("rm @/out/new");
         w.page("three").file("app/new", "ours").deploy().ok();
