@@ -86,6 +86,11 @@ impl Network {
         Self { rng, rates, links: BTreeMap::new(), next: 1, cuts: BTreeMap::new(), tally: BTreeMap::new() }
     }
 
+    /// Another weather, with draws of its own.
+    pub fn weather(&mut self, rng: Rng, rates: Rates) {
+        (self.rng, self.rates) = (rng, rates);
+    }
+
     /// Cuts a host off.
     pub fn cut(&mut self, host: &HostName, cut: Cut) {
         self.cuts.insert(host.clone(), cut);

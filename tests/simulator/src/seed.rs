@@ -7,14 +7,14 @@ pub mod heal;
 pub mod people;
 pub mod world;
 
-use pilotage_shared::name::{AppName, FleetName, HostName, Version};
-use pilotage_shared::time::{Millis, Time};
+use pilotage_shared::name::AppName;
+use pilotage_shared::time::Millis;
 
 use crate::coverage::Coverage;
 use crate::promises::{Lie, Violation};
 use crate::rng::Rng;
-use crate::simulation::Simulation;
-use crate::trace::Trace;
+use crate::story::deed::Deed;
+use crate::story::stage::{Reply, Stage};
 
 /// What became of a seed.
 #[derive(Clone, Debug)]
@@ -29,61 +29,71 @@ pub struct Report {
     pub steps: u64,
     /// The newest lines, when they were asked for.
     pub trace: Vec<String>,
+    /// What was done to the world.
+    pub deeds: Vec<Deed>,
 }
 
-/// A seed in course: the world, and what its people know of it.
+/// A seed in course: the stage, and how its people and its misfortune draw their deeds.
 pub struct Seed {
-    /// The world.
-    pub sim: Simulation,
+    /// Where it plays.
+    pub stage: Stage,
+    /// All that was done so far: the seed again, without its draws.
+    pub deeds: Vec<Deed>,
     /// Draws of people and misfortune.
     pub rng: Rng,
     /// Kinds of actions that this seed knows, with their weights.
     pub deck: Vec<(people::Action, u64)>,
     /// The apps.
     pub apps: Vec<AppName>,
-    /// The fleets.
-    pub fleets: Vec<FleetName>,
-    /// Versions that were pushed, by app.
-    pub versions: Vec<(AppName, Version)>,
-    /// Names that were joined.
-    pub hosts: Vec<HostName>,
     /// Zones.
     pub zones: u64,
     /// The first host says anything.
     pub liar: bool,
 }
 
+impl Seed {
+    /// Does something, and notes it; what it was answered.
+    pub fn perform(&mut self, deed: Deed) -> Vec<Reply> {
+        let replies = self.stage.perform(&deed);
+        self.deeds.push(deed);
+        replies
+    }
+
+    /// Lets time pass.
+    fn wait(&mut self, milliseconds: u64) {
+        self.perform(Deed::Tick(Millis(milliseconds)));
+    }
+
+    fn is_broken(&self) -> bool {
+        self.stage.sim.promises.broken.is_some()
+    }
+}
+
 /// Runs a seed; keeps so many lines of its trace.
 pub fn run(seed: u64, tail: usize) -> Report {
-    let mut run = world::make(seed);
-    run.sim.trace = Trace::keeping(tail);
+    let mut run = world::make(seed, tail);
     run.open();
     let minutes = run.rng.between(2, 8);
-    let end = run.sim.now + Millis::seconds(60 * minutes);
-    while run.sim.now < end && run.sim.promises.broken.is_none() {
+    let end = run.stage.now() + Millis::seconds(60 * minutes);
+    while run.stage.now() < end && !run.is_broken() {
         let pause = match run.rng.below(4) {
             0 => run.rng.below(300),
             1 => run.rng.below(3_000),
             _ => run.rng.below(20_000),
         };
-        run.sim.run_until(Time(run.sim.now.0 + pause));
+        run.wait(pause);
         run.act();
     }
     // Where the coordinator has lied there is nothing to come back to.
-    if run.sim.promises.broken.is_none() && run.sim.promises.lie != Lie::Coordinator {
-        run.heal();
+    if !run.is_broken() && run.stage.sim.promises.lie != Lie::Coordinator {
+        run.perform(Deed::Rest);
     }
-    let mut coverage = run.sim.coverage.clone();
-    for (kind, n) in &run.sim.network.tally {
+    let Seed { stage: Stage { sim, .. }, deeds, .. } = run;
+    let mut coverage = sim.coverage.clone();
+    for (kind, n) in &sim.network.tally {
         for _ in 0..*n {
             coverage.count("network", *kind);
         }
     }
-    Report {
-        seed,
-        broken: run.sim.promises.broken.clone(),
-        coverage,
-        steps: run.sim.steps(),
-        trace: run.sim.trace.lines().cloned().collect(),
-    }
+    Report { seed, broken: sim.promises.broken.clone(), coverage, steps: sim.steps(), trace: sim.trace.lines().cloned().collect(), deeds }
 }

@@ -9,11 +9,11 @@ use pilotage_shared::name::{FleetName, HostName};
 use pilotage_shared::release::Release;
 use pilotage_shared::time::Millis;
 
-use super::Seed;
 use crate::agent::Wish;
 use crate::network::Rates;
 use crate::promises::grant::members;
 use crate::simulation::Luck;
+use crate::story::stage::Stage;
 use crate::truth::{Behaviour, Health};
 
 /// How long the healed world has to come to rest.
@@ -30,7 +30,7 @@ enum Flaps {
     NeverLong,
 }
 
-impl Seed {
+impl Stage {
     /// Heals all and requires rest.
     pub fn heal(&mut self) {
         self.sim.network.rates = Rates { late: 0, lost: 0, repeated: 0, ..self.sim.network.rates };
@@ -50,7 +50,7 @@ impl Seed {
         self.sim.boot_coordinator();
         self.sim.run_until(self.sim.now + Millis::seconds(60));
         self.ask(Request::Recover { keep_backup: false, go_on: true });
-        if let Some(host) = self.hosts.first().cloned().filter(|_| self.liar) {
+        if let Some(host) = self.liar.clone() {
             self.ask(Request::RetireHost { host });
         }
         for host in self.hosts.clone() {
