@@ -47,6 +47,8 @@ pub struct Seed {
     pub apps: Vec<AppName>,
     /// Zones.
     pub zones: u64,
+    /// How many hosts there are at first; none: a few are drawn.
+    pub size: Option<u64>,
     /// The first host says anything.
     pub liar: bool,
 }
@@ -69,9 +71,24 @@ impl Seed {
     }
 }
 
+/// How a seed is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scale {
+    /// Lines of its trace to keep.
+    pub tail: usize,
+    /// How many hosts its world begins with; none: the seed draws a few.
+    pub hosts: Option<u64>,
+}
+
 /// Runs a seed; keeps so many lines of its trace.
 pub fn run(seed: u64, tail: usize) -> Report {
-    let mut run = world::make(seed, tail);
+    run_at(seed, Scale { tail, hosts: None })
+}
+
+/// Runs a seed in a world of a certain size.
+pub fn run_at(seed: u64, scale: Scale) -> Report {
+    let mut run = world::make(seed, scale.tail);
+    run.size = scale.hosts;
     run.open();
     let minutes = run.rng.between(2, 8);
     let end = run.stage.now() + Millis::seconds(60 * minutes);

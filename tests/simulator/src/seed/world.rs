@@ -53,7 +53,7 @@ pub fn make(seed: u64, tail: usize) -> Seed {
     }
     let mut stage = Stage::new();
     stage.sim.trace = Trace::keeping(tail);
-    let mut seed = Seed { stage, deeds: Vec::new(), rng, deck, apps, zones, liar: lies == 1 };
+    let mut seed = Seed { stage, deeds: Vec::new(), rng, deck, apps, zones, size: None, liar: lies == 1 };
     seed.perform(Deed::Draws { seed: draws, heartbeat });
     // The network's draws are a stream of their own: that which it has had from the beginning.
     seed.perform(Deed::Network { seed: Rng::new(draws).next_u64(), rates });
@@ -109,7 +109,8 @@ const REORGANIZED: [(Action, u64); 11] = [
 impl Seed {
     /// Hosts join, fleets are declared, first versions pushed, and often a first deployment made.
     pub fn open(&mut self) {
-        let count = self.rng.between(2, 9);
+        let drawn = self.rng.between(2, 9);
+        let count = self.size.unwrap_or(drawn);
         let foreign = self.rng.chance(250);
         for n in 0..count {
             let labels = self.labels(n);

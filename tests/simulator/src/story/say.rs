@@ -120,7 +120,7 @@ fn share(thousandths: u64) -> String {
 }
 
 fn network(seed: u64, rates: &Rates) -> String {
-    if *rates == Rates::CALM {
+    if (seed, *rates) == (1, Rates::CALM) {
         return "network calm".into();
     }
     let mut out = format!("network seed {seed}");
@@ -184,5 +184,70 @@ fn behaves(how: &Behaviour) -> String {
         (None, false, Health::DiesAfter(after)) => format!("dies {}", span(after)),
         (None, false, Health::Never) => "unhealthy".into(),
         (None, false, Health::Flaps { good, bad }) => format!("flaps {}/{}", span(good), span(bad)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::{Command, parse};
+    use crate::seed;
+
+    fn check(line: &str) {
+        match parse(line) {
+            Ok(Command::Do(deed)) => assert_eq!(deed.to_string(), line),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_understood_is_said_the_same_way() {
+        let fleet = "fleet api app api select env floor 66% per zone all-1 parallel 2 tolerate 10% on-failure stop stragglers 30s 10%";
+        for line in [
+            "draws 17 heartbeat 3s",
+            "network calm",
+            "network seed 17 loses 3% repeats 0.4% delays 25% by 40s takes 5ms..300ms",
+            "luck before-commit 0.3% before-publish 0.1% agents 0.2% fetches 5% drains 40ms",
+            "luck even",
+            "hosts 6 zones a,b,c foreign",
+            "join h7 zone=a",
+            "join h7 env=test zone=a foreign web,api",
+            "machine h1 fast 3 no-init",
+            fleet,
+            "fleet web floor 0 on-failure pause every 800ms timeout 500ms healthy-for 2s unhealthy-for 1500ms deadline 30s",
+            "fleet web floor 1 no-health first-install",
+            "package api@1.1.0 flaps 4s/2500ms",
+            "fail all dies 3s on 1.1.0",
+            "fail h3 fails ValidateService on api@1.1.0",
+            "fail h3 fails back on 1.1.0",
+            "fail h3 nothing on 1.1.0",
+            "restart web",
+            "restart coordinator",
+            "restart agents",
+            "restart agent h1",
+            "crash coordinator",
+            "pin h1 api",
+            "restore by hand",
+            "recover keep-backup go-on",
+            "second coordinator",
+            "swap coordinators",
+            "stall h1 3s",
+            "reboot h2 90500ms",
+            "set back h2",
+            "starve h2 api",
+            "feed h2",
+            "partition h3 up",
+            "heal",
+            "lie to h1",
+            "rest",
+        ] {
+            check(line);
+        }
+    }
+
+    #[test]
+    fn whatever_happens_in_a_seed_can_be_said() {
+        for deed in (1..=60).flat_map(|number| seed::run(number, 0).deeds) {
+            assert_eq!(parse(&deed.to_string()), Ok(Command::Do(deed.clone())), "{deed}");
+        }
     }
 }
