@@ -178,10 +178,10 @@ impl Life {
         Err(LoopFault(format!("livelock: {ROUNDS} rounds of planning without an input; next is {:?}", next.first())))
     }
 
-    /// Planning the touched fleets gives what planning all would.
+    /// Planning the touched fleets gives what planning all would: the others have nothing to do either.
     fn fixed_point(&self, now: Time) -> Result<(), LoopFault> {
-        let all: BTreeSet<FleetName> = self.world.fleets.keys().cloned().collect();
-        match plan(&self.world, &all, now).changes.first() {
+        let others: BTreeSet<FleetName> = self.world.fleets.keys().filter(|fleet| !self.touched.fleets.contains(*fleet)).cloned().collect();
+        match plan(&self.world, &others, now).changes.first() {
             None => Ok(()),
             Some(change) => Err(LoopFault(format!("fixed point: no touched fleet has anything to do, but all have: {change:?}"))),
         }

@@ -53,6 +53,9 @@ pub enum Side {
     Coordinator,
 }
 
+/// After how many new connections old ones are forgotten.
+const FORGET_EVERY: u64 = 512;
+
 /// Names one connection for ever.
 pub type LinkId = u64;
 
@@ -110,8 +113,10 @@ impl Network {
     pub fn open(&mut self, host: &HostName) -> LinkId {
         let id = self.next;
         self.next += 1;
-        // What is closed on both sides and old enough that nothing of it can still arrive is forgotten.
-        self.links.retain(|known, link| link.host_open || link.coordinator_open || known + 4096 > id);
+        // What is closed on both sides and old enough that nothing of it can still arrive is forgotten, now and then.
+        if id.is_multiple_of(FORGET_EVERY) {
+            self.links.retain(|known, link| link.host_open || link.coordinator_open || known + 4096 > id);
+        }
         self.links.insert(id, Link { host: host.clone(), host_open: true, coordinator_open: true });
         id
     }

@@ -13,6 +13,7 @@ use pilotage_shared::time::Millis;
 use crate::coverage::Coverage;
 use crate::promises::{Lie, Violation};
 use crate::rng::Rng;
+use crate::simulation::Luck;
 use crate::story::deed::Deed;
 use crate::story::stage::{Reply, Stage};
 
@@ -49,6 +50,8 @@ pub struct Seed {
     pub zones: u64,
     /// How many hosts there are at first; none: a few are drawn.
     pub size: Option<u64>,
+    /// How unlucky processes are once all hosts have joined, in a world of a given size.
+    pub later: Option<Luck>,
     /// The first host says anything.
     pub liar: bool,
 }
@@ -87,8 +90,7 @@ pub fn run(seed: u64, tail: usize) -> Report {
 
 /// Runs a seed in a world of a certain size.
 pub fn run_at(seed: u64, scale: Scale) -> Report {
-    let mut run = world::make(seed, scale.tail);
-    run.size = scale.hosts;
+    let mut run = world::make(seed, scale);
     run.open();
     let minutes = run.rng.between(2, 8);
     let end = run.stage.now() + Millis::seconds(60 * minutes);

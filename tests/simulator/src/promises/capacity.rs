@@ -11,7 +11,7 @@ use pilotage_shared::name::{AppName, HostName};
 use pilotage_shared::time::{Millis, Time};
 
 use super::Promises;
-use super::grant::{Grant, Other, Scope, fleet_of, limit, may_count, members};
+use super::grant::{Grant, Other, Scope, fleet_of, limit, looked_at, may_count, members};
 use crate::coordinator::Coordinator;
 use crate::coverage::Coverage;
 
@@ -195,10 +195,11 @@ impl Promises {
         let running = status.and_then(|s| s.running);
         let left_alone = !fleet.active && fleet.unsettled.is_some() && running.is_some() && (running == fleet.unsettled || running == fleet.settled);
         self.must(!left_alone || replaced, "10 a stopped deployment moves nobody", || format!("{host} is lent for {:?} after {} was stopped", loan.release, fleet.newest));
-        if !replaced {
-            self.keeps_the_floor(world, fleet, host);
+        if replaced || !looked_at(world.hosts.len(), host) {
+            return;
         }
-        let Some(limit) = limit(world, fleet).filter(|_| !replaced) else { return };
+        self.keeps_the_floor(world, fleet, host);
+        let Some(limit) = limit(world, fleet) else { return };
         let busy = |m: &&HostName| {
             world.slot(app, m).is_some_and(|s| s.loan.is_some() || s.status.as_ref().is_some_and(|s| s.run.is_some()))
         };

@@ -8,7 +8,7 @@ use pilotage_shared::run::Event;
 use pilotage_shared::text::Text;
 use pilotage_shared::time::Millis;
 
-use super::Seed;
+use super::{Scale, Seed};
 use super::people::{Action, deck};
 use crate::network::Rates;
 use crate::rng::Rng;
@@ -26,8 +26,8 @@ where
     text.parse().expect("names made by the simulator are valid")
 }
 
-/// The empty world of a seed; it keeps so many lines of its trace.
-pub fn make(seed: u64, tail: usize) -> Seed {
+/// The empty world of a seed.
+pub fn make(seed: u64, scale: Scale) -> Seed {
     let mut rng = Rng::new(seed);
     let mut rates = weather(&mut rng);
     let (draws, heartbeat) = (rng.next_u64(), Millis::seconds(rng.between(1, 5)));
@@ -52,12 +52,17 @@ pub fn make(seed: u64, tail: usize) -> Seed {
         deck.push((Action::Lie, 80));
     }
     let mut stage = Stage::new();
-    stage.sim.trace = Trace::keeping(tail);
-    let mut seed = Seed { stage, deeds: Vec::new(), rng, deck, apps, zones, size: None, liar: lies == 1 };
+    stage.sim.trace = Trace::keeping(scale.tail);
+    let mut seed = Seed { stage, deeds: Vec::new(), rng, deck, apps, zones, size: scale.hosts, later: None, liar: lies == 1 };
     seed.perform(Deed::Draws { seed: draws, heartbeat });
     // The network's draws are a stream of their own: that which it has had from the beginning.
     seed.perform(Deed::Network { seed: Rng::new(draws).next_u64(), rates });
-    seed.perform(Deed::Luck(luck));
+    // A coordinator that dies while many hosts join would leave a small world.
+    if seed.size.is_some() {
+        seed.later = Some(luck);
+    } else {
+        seed.perform(Deed::Luck(luck));
+    }
     seed
 }
 
@@ -116,6 +121,9 @@ impl Seed {
             let labels = self.labels(n);
             let serves: Vec<AppName> = if foreign { self.apps.clone() } else { Vec::new() };
             self.join(name(&format!("h{}", n + 1)), labels, serves);
+        }
+        if let Some(luck) = self.later.take() {
+            self.perform(Deed::Luck(luck));
         }
         if let Some(host) = self.stage.hosts.first().cloned().filter(|_| self.liar) {
             self.perform(Deed::Liar(host));

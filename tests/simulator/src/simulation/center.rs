@@ -197,9 +197,8 @@ impl Simulation {
                 if let Some(machine) = machine {
                     self.promises.speaks(host, &machine, made);
                 }
-                let apps: Vec<_> = self.promises.words.keys().filter(|(_, h)| h == host).cloned().collect();
-                for key in apps {
-                    self.promises.words.remove(&key);
+                for app in &self.spoken_of {
+                    self.promises.words.remove(&(app.clone(), host.clone()));
                 }
                 for (app, slot) in &status.slots {
                     let counts = slot.standing == Standing::Available && slot.run.is_none();
@@ -207,6 +206,9 @@ impl Simulation {
                         self.promises.counted.insert((app.clone(), host.clone()), made);
                     }
                     self.promises.words.insert((app.clone(), host.clone()), Word { made, counts });
+                    if !self.spoken_of.contains(app) {
+                        self.spoken_of.insert(app.clone());
+                    }
                 }
                 if let Some(machine) = self.machines.get_mut(host).filter(|m| m.excused.is_some_and(|at| at < made)) {
                     machine.excused = None;
@@ -258,12 +260,14 @@ impl Simulation {
         let Some(world) = self.coordinator.world() else { return };
         let coverage = &mut self.coverage;
         self.promises.waits(world, self.now, |kind| coverage.count("waiting", kind));
-        if self.taken.is_multiple_of(32)
+        // What looks at all hosts is done so seldom that it costs no step more than a few of them.
+        let hosts = self.machines.len() as u64;
+        if self.taken.is_multiple_of(hosts.max(32))
             && let Some(key) = self.coordinator.forgotten()
         {
             self.promises.breaks("acknowledged survives", || format!("{key:?} differs between world and store after a commit"));
         }
-        if self.taken.is_multiple_of(16) {
+        if self.taken.is_multiple_of(hosts.max(16)) {
             for ((host, fleet), facts) in &world.placed {
                 let Some(record) = world.fleets.get(fleet) else { continue };
                 let found = world.facts(record, host);

@@ -13,7 +13,7 @@ use crate::agent::{Agent, Output, Outside};
 use crate::machine::Machine;
 use crate::network::{LinkId, Side};
 use crate::promises::capacity::Truth;
-use crate::promises::grant::fleet_of;
+use crate::promises::grant::{fleet_of, looked_at};
 use crate::promises::host::Begin;
 use crate::truth::run::{Scene, Step};
 
@@ -133,7 +133,7 @@ impl Simulation {
                 };
                 self.promises.begins(&begin);
                 self.promises.taken(self.coordinator.world(), &intent.app, host);
-                if let Some(deployment) = &intent.deployment {
+                if let Some(deployment) = intent.deployment.as_ref().filter(|_| looked_at(self.machines.len(), host)) {
                     let under_way = |m: &Machine| m.runs.get(&intent.app)?.permit.clone();
                     // Who left, or was retired by a person, is in no batch any more (R13).
                     let stored = self.coordinator.life.is_none().then(|| self.coordinator.stored());
@@ -240,6 +240,9 @@ impl Simulation {
     /// P1 and P2 at the moment that matters.
     fn takes_out(&mut self, host: &HostName, app: &AppName, permit: &pilotage_shared::intent::Intent) {
         self.coverage.count("host", "takes what serves");
+        if !looked_at(self.machines.len(), host) {
+            return self.promises.taken(self.coordinator.world(), app, host);
+        }
         let all: Vec<HostName> = self.machines.keys().cloned().collect();
         for other in &all {
             self.look(other);
