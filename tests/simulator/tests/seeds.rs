@@ -35,7 +35,7 @@ fn no_seed_breaks_a_promise() {
     if let Some((number, broken)) = failed.first() {
         let trace = seed::run(*number, 120).trace.join("\n");
         panic!(
-            "{} of {SEEDS} seeds failed; seed {number}: {broken}\n{trace}\nagain: cargo run -p pilotage-simulator --bin simulate -- --seeds 1 --first-seed {number}",
+            "{} of {SEEDS} seeds failed; seed {number}: {broken}\n{trace}\nagain: cargo run -p pilotage-simulator --bin simulate -- --seeds 1 --first-seed {number} --trace\nshorter: cargo run --release -p pilotage-simulator --bin simulate -- --shrink {number}",
             failed.len()
         );
     }
