@@ -3,8 +3,10 @@
 //! Each seed draws first which kinds of misfortune it knows at all (a run in which everything happens at once hides what
 //! only two things together can show), then what happens when.
 
+pub mod aim;
 pub mod heal;
 pub mod people;
+pub mod plots;
 pub mod world;
 
 use pilotage_shared::name::{AppName, FleetName, HostName, Version};
@@ -76,7 +78,7 @@ pub fn run(seed: u64, tail: usize) -> Report {
     let mut coverage = run.sim.coverage.clone();
     for (kind, n) in &run.sim.network.tally {
         for _ in 0..*n {
-            coverage.count("network", *kind);
+            coverage.count("network", kind);
         }
     }
     Report {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use pilotage_simulator::coverage::Coverage;
+use pilotage_simulator::coverage::{Coverage, ENOUGH};
 use pilotage_simulator::{seed, story};
 
 /// Simulated fleets, faults, and promises.
@@ -32,6 +32,12 @@ struct Arguments {
     /// Plant each deliberate bug in turn, and say which seed noticed it, and how; builds itself anew with the bugs compiled in.
     #[arg(long)]
     mutations: bool,
+    /// Only with the seed that is known to notice each: seconds instead of minutes.
+    #[arg(long, requires = "mutations", conflicts_with = "remember")]
+    known: bool,
+    /// Write down which seed has noticed each.
+    #[arg(long, requires = "mutations", conflicts_with = "only")]
+    remember: bool,
     /// Only the bugs whose name holds this text.
     #[arg(long, requires = "mutations")]
     only: Option<String>,
@@ -78,8 +84,12 @@ fn seeds(arguments: &Arguments) -> bool {
         println!("{}", story_of(arguments.first_seed + arguments.seeds.saturating_sub(1), arguments.tail));
     }
     println!("{coverage}");
-    println!("{} seeds in {:.1} s, {failed} failed", arguments.seeds, begun.elapsed().as_secs_f64());
-    failed == 0
+    let missed: Vec<String> = coverage.kinds_missed().into_iter().chain(coverage.pairs_missed()).collect();
+    if !missed.is_empty() {
+        println!("never met: {}", missed.join(", "));
+    }
+    println!("{} seeds in {:.1} s, {steps} events, {failed} failed", arguments.seeds, begun.elapsed().as_secs_f64());
+    failed == 0 && (missed.is_empty() || arguments.seeds < ENOUGH)
 }
 
 /// This program has no bugs in it: one that has is built beside it, and does the same.
@@ -94,23 +104,29 @@ fn mutations(_: &Arguments) -> anyhow::Result<ExitCode> {
 
 #[cfg(pilotage_planted)]
 fn mutations(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    use pilotage_simulator::mutations::{cases, look_for, name};
+    use pilotage_simulator::mutations::{KNOWN_FILE, cases, known, look_for, name};
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     let wanted = |case: &&'static [_]| arguments.only.as_ref().is_none_or(|text| name(case).contains(text));
     let cases: Vec<_> = cases().into_iter().filter(wanted).collect();
-    let seeds = arguments.first_seed..arguments.first_seed + arguments.seeds;
-    let (next, missed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let seeds = |case| match known(case) {
+        Some(seed) if arguments.known => seed..seed + 1,
+        Some(_) | None => arguments.first_seed..arguments.first_seed + arguments.seeds,
+    };
+    let (next, missed, noticed) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(std::collections::BTreeMap::new()));
     let threads = std::thread::available_parallelism().map_or(2, |n| n.get());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = look_for(case, seeds.clone());
+                    let found = look_for(case, seeds(case));
                     let took = found.took_ms as f64 / 1000.0;
                     match found.by {
-                        Some((seed, broken)) => println!("{:<32} seed {seed:<6} {took:>5.1} s  {broken}", name(case)),
+                        Some((seed, broken)) => {
+                            println!("{:<32} seed {seed:<6} {took:>5.1} s  {broken}", name(case));
+                            noticed.lock().map(|mut noticed| noticed.insert(name(case), seed)).unwrap_or_default();
+                        }
                         None => {
                             println!("{:<32} NOT NOTICED in {} seeds, {took:.1} s", name(case), found.seeds);
                             missed.lock().map(|mut missed| missed.push(name(case))).unwrap_or_default();
@@ -121,6 +137,11 @@ fn mutations(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     });
     let missed = missed.into_inner().unwrap_or_default();
+    if arguments.remember && missed.is_empty() {
+        let noticed = noticed.into_inner().unwrap_or_default();
+        let line = |case| noticed.get(&name(case)).map(|seed| format!("{} {seed}\n", name(case)));
+        std::fs::write(KNOWN_FILE, cases.iter().filter_map(|case| line(case)).collect::<String>())?;
+    }
     println!("{} of {} planted bugs noticed", cases.len() - missed.len(), cases.len());
     Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

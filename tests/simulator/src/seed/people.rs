@@ -98,9 +98,13 @@ pub enum Action {
     Lie,
     /// One host behaves otherwise than the rest with the newest version.
     Odd,
+    /// Something, at the moment at which a host is in some phase.
+    Aim,
+    /// A little story of its own.
+    Plot,
 }
 
-const DECK: [(Action, u64); 40] = [
+const DECK: [(Action, u64); 42] = [
     (Action::Deploy, 40),
     (Action::Restart, 4),
     (Action::Pause, 8),
@@ -141,12 +145,14 @@ const DECK: [(Action, u64); 40] = [
     (Action::SecondCoordinator, 4),
     (Action::SwapCoordinators, 10),
     (Action::Stall, 5),
+    (Action::Aim, 30),
+    (Action::Plot, 4),
 ];
 
 /// The deck of one seed: deployments always, each other kind by a coin.
 pub fn deck(rng: &mut Rng) -> Vec<(Action, u64)> {
     let coin = rng.between(200, 900);
-    let knows = |rng: &mut Rng, action: Action| matches!(action, Action::Deploy | Action::Heal | Action::Resume | Action::Recover) || rng.chance(coin);
+    let knows = |rng: &mut Rng, action: Action| matches!(action, Action::Deploy | Action::Heal | Action::Resume | Action::Recover | Action::Aim) || rng.chance(coin);
     DECK.iter().copied().filter(|(action, _)| knows(rng, *action)).collect()
 }
 
@@ -264,6 +270,8 @@ impl Seed {
                 self.sim.stall(&host, Millis(span));
             }
             Action::Lie => self.sim.lie_to(&host),
+            Action::Aim => self.aim(),
+            Action::Plot => self.plot(),
             Action::Odd => {
                 let behaviour = self.behaviour();
                 if let Some((app, version)) = self.versions.last().cloned() {
@@ -327,7 +335,8 @@ impl Seed {
         }
     }
 
-    fn policy(&mut self, fleet: &FleetName) {
+    /// Another policy for a fleet.
+    pub fn policy(&mut self, fleet: &FleetName) {
         let Some(old) = self.sim.coordinator.world().and_then(|w| w.fleets.get(fleet)).map(|f| f.spec.clone()) else { return };
         let new = self.spec(&old.name, &old.app, "env");
         let spec = pilotage_shared::fleet::FleetSpec { select: old.select, health: old.health, first_install: old.first_install, ..new };

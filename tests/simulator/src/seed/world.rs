@@ -10,10 +10,14 @@ use pilotage_shared::time::Millis;
 
 use super::Seed;
 use super::people::{Action, deck};
+use crate::coverage::Fault;
 use crate::network::Rates;
 use crate::rng::Rng;
 use crate::simulation::{Luck, Simulation};
-use crate::truth::{Behaviour, Health};
+use crate::truth::{Behaviour, Health, Wrong};
+
+/// How hooks go wrong: most often they say so.
+const WRONG: [Wrong; 6] = [Wrong::Fails, Wrong::Fails, Wrong::Fails, Wrong::Hangs, Wrong::Flaps, Wrong::Lies];
 
 /// A name that is valid by its making.
 pub fn name<T: std::str::FromStr>(text: &str) -> T
@@ -142,10 +146,15 @@ impl Seed {
 
     /// A machine's clock may go too fast, and its init may leave applications to the agent.
     pub fn character(&mut self, host: &HostName) {
-        let drift = if self.rng.chance(200) { self.rng.between(1, 10) } else { 0 };
+        let drift = if self.rng.chance(300) { self.rng.below(21) as i64 - 10 } else { 0 };
         let init = self.rng.chance(500);
         if let Some(machine) = self.sim.machines.get_mut(host) {
             (machine.drift, machine.init) = (drift, init);
+        }
+        match drift {
+            1.. => self.sim.coverage.fault(Fault::ClockFast),
+            0 => {}
+            ..0 => self.sim.coverage.fault(Fault::ClockSlow),
         }
     }
 
@@ -223,7 +232,7 @@ impl Seed {
         let rng = &mut self.rng;
         let events = [Event::ApplicationStop, Event::ApplicationStart, Event::ValidateService, Event::Install];
         match rng.below(10) {
-            0 => Behaviour { fails_at: rng.pick(&events).copied(), ..good },
+            0 => Behaviour { fails_at: rng.pick(&events).copied(), wrong: *rng.pick(&WRONG).unwrap_or(&Wrong::Fails), ..good },
             1 => Behaviour { health: Health::DiesAfter(Millis(rng.between(500, 30_000))), ..good },
             2 => Behaviour { health: Health::Never, ..good },
             3 => Behaviour { health: Health::Flaps { good: Millis(rng.between(500, 9000)), bad: Millis(rng.between(500, 6000)) }, ..good },
