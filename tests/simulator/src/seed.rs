@@ -3,8 +3,10 @@
 //! Each seed draws first which kinds of misfortune it knows at all (a run in which everything happens at once hides what
 //! only two things together can show), then what happens when.
 
+pub mod aim;
 pub mod heal;
 pub mod people;
+pub mod plots;
 pub mod world;
 
 use pilotage_shared::name::AppName;
@@ -48,6 +50,8 @@ pub struct Seed {
     pub apps: Vec<AppName>,
     /// Zones.
     pub zones: u64,
+    /// Versions that people have named so far.
+    pub pushed: u64,
     /// How many hosts there are at first; none: a few are drawn.
     pub size: Option<u64>,
     /// How unlucky processes are once all hosts have joined, in a world of a given size.
@@ -62,6 +66,11 @@ impl Seed {
         let replies = self.stage.perform(&deed);
         self.deeds.push(deed);
         replies
+    }
+
+    /// Does something of which nobody waits for an answer.
+    fn happens(&mut self, deed: Deed) {
+        self.perform(deed);
     }
 
     /// Lets time pass.
@@ -111,7 +120,7 @@ pub fn run_at(seed: u64, scale: Scale) -> Report {
     let mut coverage = sim.coverage.clone();
     for (kind, n) in &sim.network.tally {
         for _ in 0..*n {
-            coverage.count("network", *kind);
+            coverage.count("network", kind);
         }
     }
     Report { seed, broken: sim.promises.broken.clone(), coverage, steps: sim.steps(), trace: sim.trace.lines().cloned().collect(), deeds }

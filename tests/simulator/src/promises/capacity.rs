@@ -126,7 +126,9 @@ impl Promises {
                 continue;
             }
             let any = self.counted.get(&(app.clone(), other.host.clone())).copied();
-            let dead = |made: Time| truth.own_deaths.iter().any(|death| *death + grant.unseen_for >= made);
+            // Its clock may go too slowly, by a hundredth at most.
+            let unseen_for = Millis(grant.unseen_for.0 * 102 / 100);
+            let dead = |made: Time| truth.own_deaths.iter().any(|death| *death + unseen_for >= made);
             if other.counted_by.is_some_and(dead) || any.is_some_and(dead) {
                 margin.died += 1;
             }
@@ -151,11 +153,12 @@ impl Promises {
     /// restored store has forgotten are not its fault (PROTOCOL §7 g).
     /// On the way back nothing but the floor limits who begins (promise 7).
     pub fn batch(&mut self, deployment: &DeploymentId, (host, begins): (&HostName, &Intent), runs: &[(&HostName, &Intent)]) {
-        if self.grants.find(host, begins).is_none_or(|grant| grant.limit.is_none()) {
-            return;
-        }
+        let Some(own) = self.grants.find(host, begins).filter(|grant| grant.limit.is_some()) else { return };
+        // Whom people have brought back in the middle of a run was no member when this one was permitted (PROTOCOL §7 f).
+        let others = |name: &HostName| own.scopes.first().is_some_and(|fleet| fleet.others.iter().any(|other| other.host == *name));
         let limits: Vec<u32> = runs
             .iter()
+            .filter(|(name, _)| *name == host || others(name))
             .filter_map(|(host, intent)| self.grants.find(host, intent))
             .filter(|grant| grant.deployment.as_ref() == Some(deployment) && self.restored.is_none_or(|at| grant.at > at))
             .filter_map(|grant| grant.limit)

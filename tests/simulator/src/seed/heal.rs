@@ -35,6 +35,7 @@ impl Stage {
     pub fn heal(&mut self) {
         self.sim.network.rates = Rates { late: 0, lost: 0, repeated: 0, ..self.sim.network.rates };
         self.sim.luck = Luck::default();
+        self.sim.nothing_comes();
         self.sim.end_old_coordinator();
         for host in self.hosts.clone() {
             self.sim.heal(&host);
@@ -168,7 +169,8 @@ impl Stage {
         // It counts as good until the next check has said otherwise.
         let seen_for = |good: Millis| Millis(good.0 + check.every.0 + check.timeout.0 + 100);
         match self.sim.behaviours.of(&running.package, host).health {
-            Health::Flaps { good, .. } if seen_for(good) < check.healthy_for => Some(Flaps::NeverLong),
+            // What is bad for less than the time between two checks may never be seen.
+            Health::Flaps { good, bad } if seen_for(good) < check.healthy_for && bad > seen_for(Millis(0)) => Some(Flaps::NeverLong),
             Health::Flaps { .. } => Some(Flaps::LongEnough),
             _ => None,
         }

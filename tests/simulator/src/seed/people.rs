@@ -11,7 +11,7 @@ use super::world::name;
 use crate::agent::Wish;
 use crate::network::Cut;
 use crate::rng::Rng;
-use crate::story::deed::Deed;
+use crate::story::deed::{Deed, Named};
 use crate::story::stage::Reply;
 
 /// One kind of thing that happens.
@@ -99,9 +99,13 @@ pub enum Action {
     Lie,
     /// One host behaves otherwise than the rest with the newest version.
     Odd,
+    /// Something, at the moment at which a host is in some phase.
+    Aim,
+    /// A little story of its own.
+    Plot,
 }
 
-const DECK: [(Action, u64); 40] = [
+const DECK: [(Action, u64); 42] = [
     (Action::Deploy, 40),
     (Action::Restart, 4),
     (Action::Pause, 8),
@@ -142,12 +146,14 @@ const DECK: [(Action, u64); 40] = [
     (Action::SecondCoordinator, 4),
     (Action::SwapCoordinators, 10),
     (Action::Stall, 5),
+    (Action::Aim, 30),
+    (Action::Plot, 4),
 ];
 
 /// The deck of one seed: deployments always, each other kind by a coin.
 pub fn deck(rng: &mut Rng) -> Vec<(Action, u64)> {
     let coin = rng.between(200, 900);
-    let knows = |rng: &mut Rng, action: Action| matches!(action, Action::Deploy | Action::Heal | Action::Resume | Action::Recover) || rng.chance(coin);
+    let knows = |rng: &mut Rng, action: Action| matches!(action, Action::Deploy | Action::Heal | Action::Resume | Action::Recover | Action::Aim) || rng.chance(coin);
     DECK.iter().copied().filter(|(action, _)| knows(rng, *action)).collect()
 }
 
@@ -185,6 +191,8 @@ impl Seed {
             Action::Block => return self.block(),
             Action::Starve => return self.starve(&host, &app),
             Action::Odd => return self.odd(host),
+            Action::Aim => return self.aim(),
+            Action::Plot => return self.plot(),
             Action::Restart => Deed::Restart(fleet),
             Action::Pause => Deed::Pause(fleet),
             Action::Resume => Deed::Resume(fleet),
@@ -237,7 +245,8 @@ impl Seed {
         }
     }
 
-    fn declared(&self, fleet: &FleetName) -> Option<FleetSpec> {
+    /// What a fleet is declared to be.
+    pub fn declared(&self, fleet: &FleetName) -> Option<FleetSpec> {
         self.stage.sim.coordinator.world().and_then(|w| w.fleets.get(fleet)).map(|f| f.spec.clone())
     }
 
@@ -257,7 +266,7 @@ impl Seed {
 
     fn label(&mut self, host: &HostName) {
         let n = self.rng.below(10);
-        let before = self.stage.sim.coordinator.world().and_then(|w| w.hosts.get(host)).map(|h| h.labels.clone());
+        let before = self.labels_of(host);
         let labels = self.labels(n);
         self.perform(Deed::Label(host.clone(), labels));
         // Often it was a mistake, and is taken back.
@@ -268,7 +277,8 @@ impl Seed {
         }
     }
 
-    fn policy(&mut self, fleet: &FleetName) {
+    /// Another policy for a fleet.
+    pub fn policy(&mut self, fleet: &FleetName) {
         let Some(old) = self.declared(fleet) else { return };
         let new = self.spec(&old.name, &old.app, "env");
         let spec = FleetSpec { select: old.select, health: old.health, first_install: old.first_install, ..new };
@@ -288,11 +298,15 @@ impl Seed {
         let world = self.stage.sim.coordinator.world();
         let held: Vec<_> = world.map(|w| w.packages.values().filter(|p| p.held.is_some()).map(|p| p.digest).collect()).unwrap_or_default();
         let Some(digest) = self.rng.pick(&held).copied() else { return };
-        let of = |(app, version): &&(AppName, Version)| Digest::of(format!("{app}@{version}").as_bytes()) == digest;
-        if let Some((app, version)) = self.stage.versions.iter().find(of).cloned() {
-            let named = self.named(&app, &version);
+        if let Some(named) = self.named_by(digest) {
             self.perform(Deed::Release(named));
         }
+    }
+
+    /// How people name the package of this digest; none when they have not heard that it was pushed.
+    pub fn named_by(&self, digest: Digest) -> Option<Named> {
+        let of = |(app, version): &&(AppName, Version)| Digest::of(format!("{app}@{version}").as_bytes()) == digest;
+        self.stage.versions.iter().find(of).map(|(app, version)| self.named(app, version))
     }
 
     fn block(&mut self) {

@@ -16,7 +16,10 @@ use crate::simulation::Luck;
 use crate::story::deed::{Deed, Named};
 use crate::story::stage::Stage;
 use crate::trace::Trace;
-use crate::truth::{Behaviour, Health};
+use crate::truth::{Behaviour, Health, Wrong};
+
+/// How hooks go wrong: most often they say so.
+const WRONG: [Wrong; 6] = [Wrong::Fails, Wrong::Fails, Wrong::Fails, Wrong::Hangs, Wrong::Flaps, Wrong::Lies];
 
 /// A name that is valid by its making.
 pub fn name<T: std::str::FromStr>(text: &str) -> T
@@ -53,7 +56,7 @@ pub fn make(seed: u64, scale: Scale) -> Seed {
     }
     let mut stage = Stage::new();
     stage.sim.trace = Trace::keeping(scale.tail);
-    let mut seed = Seed { stage, deeds: Vec::new(), rng, deck, apps, zones, size: scale.hosts, later: None, liar: lies == 1 };
+    let mut seed = Seed { stage, deeds: Vec::new(), rng, deck, apps, zones, pushed: 0, size: scale.hosts, later: None, liar: lies == 1 };
     seed.perform(Deed::Draws { seed: draws, heartbeat });
     // The network's draws are a stream of their own: that which it has had from the beginning.
     seed.perform(Deed::Network { seed: Rng::new(draws).next_u64(), rates });
@@ -150,13 +153,13 @@ impl Seed {
         }
     }
 
-    /// A machine joins. Its clock may go too fast, and its init may leave applications to the agent.
+    /// A machine joins. Its clock may go wrongly, and its init may leave applications to the agent.
     pub fn join(&mut self, host: HostName, labels: Labels, serves: Vec<AppName>) {
         self.perform(Deed::Join(host.clone(), labels, serves));
-        let fast = if self.rng.chance(200) { self.rng.between(1, 10) } else { 0 };
+        let drift = if self.rng.chance(300) { self.rng.below(21) as i64 - 10 } else { 0 };
         let init = self.rng.chance(500);
-        if fast > 0 || !init {
-            self.perform(Deed::Machine(host, fast, init));
+        if drift != 0 || !init {
+            self.perform(Deed::Machine(host, drift, init));
         }
     }
 
@@ -220,7 +223,8 @@ impl Seed {
 
     /// Pushes the next version of an app.
     pub fn push(&mut self, app: &AppName, behaviour: Behaviour) -> Version {
-        let version: Version = name(&format!("{}.0.0", self.stage.versions.len() + 1));
+        self.pushed += 1;
+        let version: Version = name(&format!("{}.0.0", self.pushed));
         let named = self.named(app, &version);
         self.perform(Deed::Package(named, behaviour));
         version
@@ -242,7 +246,7 @@ impl Seed {
         let rng = &mut self.rng;
         let events = [Event::ApplicationStop, Event::ApplicationStart, Event::ValidateService, Event::Install];
         match rng.below(10) {
-            0 => Behaviour { fails_at: rng.pick(&events).copied(), ..good },
+            0 => Behaviour { fails_at: rng.pick(&events).copied(), wrong: *rng.pick(&WRONG).unwrap_or(&Wrong::Fails), ..good },
             1 => Behaviour { health: Health::DiesAfter(Millis(rng.between(500, 30_000))), ..good },
             2 => Behaviour { health: Health::Never, ..good },
             3 => Behaviour { health: Health::Flaps { good: Millis(rng.between(500, 9000)), bad: Millis(rng.between(500, 6000)) }, ..good },

@@ -131,7 +131,7 @@ fn plainer(deed: &Deed) -> Vec<Deed> {
         Deed::Luck(_) => calmer(deed),
         Deed::Fleet(spec) => policies(spec).into_iter().map(|spec| Deed::Fleet(Box::new(spec))).collect(),
         Deed::Package(named, _) => vec![Deed::Package(Named { app: None, ..named.clone() }, Behaviour::default()), Deed::Package(named.clone(), Behaviour::default())],
-        Deed::Machine(host, fast, init) => vec![Deed::Machine(host.clone(), 0, *init), Deed::Machine(host.clone(), *fast, true)],
+        Deed::Machine(host, drift, init) => vec![Deed::Machine(host.clone(), 0, *init), Deed::Machine(host.clone(), *drift, true)],
         Deed::Join(host, labels, serves) => {
             let mut bare = labels.clone();
             bare.retain(|key, _| key.as_str() == "env");
@@ -141,6 +141,9 @@ fn plainer(deed: &Deed) -> Vec<Deed> {
             joins.into_iter().map(|(labels, serves)| Deed::Join(host.clone(), labels, serves)).collect()
         }
         Deed::Reboot(host, span) => spans(span).into_iter().map(|span| Deed::Reboot(host.clone(), span)).collect(),
+        Deed::Reimage(host, span) => spans(span).into_iter().map(|span| Deed::Reimage(host.clone(), span)).collect(),
+        Deed::JumpClock(host, _) => vec![Deed::JumpClock(host.clone(), 60_000), Deed::JumpClock(host.clone(), -60_000)],
+        Deed::Once(_, fleet) => vec![Deed::Restart(fleet.clone())],
         Deed::Stall(host, span) => spans(span).into_iter().map(|span| Deed::Stall(host.clone(), span)).collect(),
         Deed::Partition(host, _) => vec![Deed::Partition(host.clone(), Cut::Both)],
         Deed::Recover { .. } => vec![Deed::Recover { keep_backup: false, go_on: false }, Deed::Recover { keep_backup: false, go_on: true }],

@@ -42,15 +42,15 @@ pub enum Deed {
     Hosts(u32, Vec<LabelValue>, Already),
     /// `join h7 zone=a [foreign [web,api]]`
     Join(HostName, Labels, Vec<AppName>),
-    /// `machine h1 [fast 3] [no-init]`: its clock goes so many thousandths too fast; its init starts no applications.
-    Machine(HostName, u64, bool),
-    /// `label h2 zone=b`
+    /// `machine h1 [fast 3|slow 3] [no-init]`: its clock goes so many thousandths wrongly; its init starts no applications.
+    Machine(HostName, i64, bool),
+    /// `label h2 zone=b`, `label h2 no-env`
     Label(HostName, Labels),
     /// `fleet web floor 66% …`
     Fleet(Box<FleetSpec>),
     /// `unfleet web`
     Unfleet(FleetName),
-    /// `package 1.1.0 [fails ValidateService|dies 3s|unhealthy|flaps 4s/4s]`
+    /// `package 1.1.0 [fails|hangs|falters|lies ValidateService]`, or `[fails back|dies 3s|unhealthy|flaps 4s/4s]`
     Package(Named, Behaviour),
     /// `fail h3 ValidateService on 1.1.0`, `fail all dies 3s on 1.1.0`, `fail h3 nothing on 1.1.0`
     Fail(Option<HostName>, Behaviour, Named),
@@ -58,6 +58,8 @@ pub enum Deed {
     Deploy(FleetName, Version),
     /// `restart web`
     Restart(FleetName),
+    /// `once 17 restart web`: the same under a key, so that who asks twice gets one deployment.
+    Once(u64, FleetName),
     /// `pause|resume|cancel|rollback web`
     Pause(FleetName),
     /// See above.
@@ -68,6 +70,8 @@ pub enum Deed {
     Rollback(FleetName),
     /// `release|block|unblock 1.1.0`
     Release(Named),
+    /// `delete 1.1.0`
+    Delete(Named),
     /// See above.
     Block(Named),
     /// See above.
@@ -97,6 +101,8 @@ pub enum Deed {
     StartCoordinator,
     /// `backup`
     Backup,
+    /// `swap backups`: the copy before the last one is the one that is restored.
+    SwapBackups,
     /// `restore`, `restore by hand`: the latter copies the store's folder back.
     Restore {
         /// By hand: it does not know that it is a restored one.
@@ -123,6 +129,12 @@ pub enum Deed {
     Boot(HostName),
     /// `reboot h2 15s`: power off for so long.
     Reboot(HostName, Millis),
+    /// `reimage h2 15s`: a new disk under the old name; power is off for so long.
+    Reimage(HostName, Millis),
+    /// `jump clock h2 -3000`: its wall clock, by so many milliseconds.
+    JumpClock(HostName, i64),
+    /// `next frame-lost`, `next fetch-failed h2`: the next of its kind goes wrong.
+    Next(Next),
     /// `crash app h2 [api]`
     CrashApp(HostName, Option<AppName>),
     /// `crash deployer h2`
@@ -158,6 +170,29 @@ pub enum Already {
     Foreign,
 }
 
+/// What goes wrong the next time that it can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A frame.
+    FrameLost,
+    /// A frame.
+    FrameLate,
+    /// A frame.
+    FrameRepeated,
+    /// The coordinator dies before its next commit.
+    DiedBeforeCommit,
+    /// The commit fails.
+    CommitFailed,
+    /// The coordinator dies in its next commit.
+    CommitTorn,
+    /// The coordinator dies after its next commit, and tells nobody.
+    DiedBeforeAnswer,
+    /// The next package that this host fetches.
+    FetchFailed(HostName),
+    /// The agent dies while this host begins its next run.
+    DiedInBegin(HostName),
+}
+
 /// The names that a deed mentions.
 #[derive(Default)]
 pub struct Mentions<'a> {
@@ -189,6 +224,9 @@ impl Deed {
             | Deed::Kill(host)
             | Deed::Boot(host)
             | Deed::Reboot(host, _)
+            | Deed::Reimage(host, _)
+            | Deed::JumpClock(host, _)
+            | Deed::Next(Next::FetchFailed(host) | Next::DiedInBegin(host))
             | Deed::CrashApp(host, _)
             | Deed::CrashDeployer(host)
             | Deed::LoseLedger(host)
@@ -201,11 +239,15 @@ impl Deed {
             | Deed::LieTo(host) => Mentions { host: Some(host), ..none },
             Deed::RestartAgents(host) | Deed::Heal(host) => Mentions { host: host.as_mut(), ..none },
             Deed::Fleet(spec) => Mentions { fleet: Some(&mut spec.name), ..none },
-            Deed::Unfleet(fleet) | Deed::Restart(fleet) | Deed::Pause(fleet) | Deed::Resume(fleet) | Deed::Cancel(fleet) | Deed::Rollback(fleet) => {
-                Mentions { fleet: Some(fleet), ..none }
-            }
+            Deed::Unfleet(fleet)
+            | Deed::Restart(fleet)
+            | Deed::Once(_, fleet)
+            | Deed::Pause(fleet)
+            | Deed::Resume(fleet)
+            | Deed::Cancel(fleet)
+            | Deed::Rollback(fleet) => Mentions { fleet: Some(fleet), ..none },
             Deed::Deploy(fleet, version) => Mentions { fleet: Some(fleet), version: Some(version), ..none },
-            Deed::Package(named, _) | Deed::Release(named) | Deed::Block(named) | Deed::Unblock(named) => {
+            Deed::Package(named, _) | Deed::Release(named) | Deed::Delete(named) | Deed::Block(named) | Deed::Unblock(named) => {
                 Mentions { version: Some(&mut named.version), ..none }
             }
             Deed::Fail(host, _, named) => Mentions { host: host.as_mut(), version: Some(&mut named.version), ..none },
@@ -217,6 +259,16 @@ impl Deed {
             | Deed::CrashCoordinator { .. }
             | Deed::StartCoordinator
             | Deed::Backup
+            | Deed::SwapBackups
+            | Deed::Next(
+                Next::FrameLost
+                | Next::FrameLate
+                | Next::FrameRepeated
+                | Next::DiedBeforeCommit
+                | Next::CommitFailed
+                | Next::CommitTorn
+                | Next::DiedBeforeAnswer,
+            )
             | Deed::Restore { .. }
             | Deed::Recover { .. }
             | Deed::SecondCoordinator

@@ -6,12 +6,12 @@ use pilotage_shared::run::Event;
 use pilotage_shared::time::Millis;
 
 use super::command::{CommandError, bad, read};
-use super::deed::{Already, Deed, Named};
+use super::deed::{Already, Deed, Named, Next};
 use super::fleet;
 use crate::agent::Wish;
 use crate::network::{Cut, Rates};
 use crate::simulation::Luck;
-use crate::truth::{Behaviour, Health};
+use crate::truth::{Behaviour, Health, Wrong};
 
 impl std::str::FromStr for Named {
     type Err = CommandError;
@@ -65,11 +65,13 @@ pub(super) fn understand(line: &str, words: &[&str]) -> Result<Deed, CommandErro
             Some("coordinator") => Deed::CrashCoordinator { again: true },
             _ => Deed::Restart(fleet()?),
         },
+        "once" if word(2) == Some("restart") => Deed::Once(read(word(1), "a number")?, read(word(3), "a fleet")?),
         "pause" => Deed::Pause(fleet()?),
         "resume" => Deed::Resume(fleet()?),
         "cancel" => Deed::Cancel(fleet()?),
         "rollback" => Deed::Rollback(fleet()?),
         "release" => Deed::Release(named()?),
+        "delete" => Deed::Delete(named()?),
         "block" => Deed::Block(named()?),
         "unblock" => Deed::Unblock(named()?),
         "cordon" => Deed::Cordon(host()?),
@@ -90,6 +92,9 @@ pub(super) fn understand(line: &str, words: &[&str]) -> Result<Deed, CommandErro
         "kill" => Deed::Kill(host()?),
         "boot" => Deed::Boot(host()?),
         "reboot" => Deed::Reboot(host()?, span(2)?),
+        "reimage" => Deed::Reimage(host()?, span(2)?),
+        "jump" if word(1) == Some("clock") => Deed::JumpClock(second()?, read(word(3), "milliseconds")?),
+        "next" => Deed::Next(next(line, word(1).unwrap_or_default(), second)?),
         "stall" => Deed::Stall(host()?, span(2)?),
         "starve" => Deed::Starve(host()?, app(2)?, true),
         "feed" => Deed::Starve(host()?, app(2)?, false),
@@ -101,6 +106,7 @@ pub(super) fn understand(line: &str, words: &[&str]) -> Result<Deed, CommandErro
         },
         "start" if word(1) == Some("coordinator") => Deed::StartCoordinator,
         "second" if word(1) == Some("coordinator") => Deed::SecondCoordinator,
+        "swap" if word(1) == Some("backups") => Deed::SwapBackups,
         "swap" if word(1) == Some("coordinators") => Deed::SwapCoordinators,
         "lose" if word(1) == Some("ledger") => Deed::LoseLedger(second()?),
         "clone" => Deed::Clone(host()?),
@@ -138,16 +144,17 @@ fn hosts(words: &[&str]) -> Result<Deed, CommandError> {
 }
 
 fn machine(host: HostName, words: &[&str]) -> Result<Deed, CommandError> {
-    let (mut fast, mut init) = (0, true);
+    let (mut drift, mut init) = (0, true);
     let mut rest = words.iter().copied();
     while let Some(word) = rest.next() {
         match word {
-            "fast" => fast = read(rest.next(), "thousandths")?,
+            "fast" => drift = read::<u16>(rest.next(), "thousandths")?.into(),
+            "slow" => drift = -i64::from(read::<u16>(rest.next(), "thousandths")?),
             "no-init" => init = false,
-            other => return Err(bad(other, "fast THOUSANDTHS or no-init")),
+            other => return Err(bad(other, "fast THOUSANDTHS, slow THOUSANDTHS, or no-init")),
         }
     }
-    Ok(Deed::Machine(host, fast, init))
+    Ok(Deed::Machine(host, drift, init))
 }
 
 /// `3%` or `0.4%`, in thousandths.
@@ -197,14 +204,31 @@ fn luck(words: &[&str]) -> Result<Deed, CommandError> {
     Ok(Deed::Luck(luck))
 }
 
-/// A host of which nothing else is said is in `env=prod`.
+fn next(line: &str, what: &str, host: impl FnOnce() -> Result<HostName, CommandError>) -> Result<Next, CommandError> {
+    Ok(match what {
+        "frame-lost" => Next::FrameLost,
+        "frame-late" => Next::FrameLate,
+        "frame-repeated" => Next::FrameRepeated,
+        "died-before-commit" => Next::DiedBeforeCommit,
+        "commit-failed" => Next::CommitFailed,
+        "commit-torn" => Next::CommitTorn,
+        "died-before-answer" => Next::DiedBeforeAnswer,
+        "fetch-failed" => Next::FetchFailed(host()?),
+        "died-in-begin" => Next::DiedInBegin(host()?),
+        _ => return Err(bad(line, "next frame-lost|frame-late|frame-repeated|died-before-commit|commit-failed|commit-torn|died-before-answer, next fetch-failed|died-in-begin HOST")),
+    })
+}
+
+/// A host of which nothing else is said is in `env=prod`; with `no-env` it has no such label.
 fn labels(words: &[&str]) -> Result<Labels, CommandError> {
     let pair = |word: &&str| {
         let (key, value) = word.split_once('=').ok_or_else(|| bad(word, "key=value"))?;
         Ok((read::<LabelKey>(Some(key), "a label")?, read::<LabelValue>(Some(value), "a value")?))
     };
-    let mut labels: Labels = words.iter().map(pair).collect::<Result<_, CommandError>>()?;
-    labels.entry(read(Some("env"), "a label")?).or_insert_with(|| LabelValue::lossy("prod"));
+    let mut labels: Labels = words.iter().filter(|word| **word != "no-env").map(pair).collect::<Result<_, CommandError>>()?;
+    if !words.contains(&"no-env") {
+        labels.entry(read(Some("env"), "a label")?).or_insert_with(|| LabelValue::lossy("prod"));
+    }
     Ok(labels)
 }
 
@@ -213,6 +237,9 @@ fn behaviour(words: &[&str]) -> Result<Behaviour, CommandError> {
     Ok(match words {
         [] | ["nothing"] => good,
         ["fails", "back"] => Behaviour { fails_back: true, ..good },
+        ["hangs", event] if Event::named(event).is_some() => Behaviour { fails_at: Event::named(event), wrong: Wrong::Hangs, ..good },
+        ["falters", event] if Event::named(event).is_some() => Behaviour { fails_at: Event::named(event), wrong: Wrong::Flaps, ..good },
+        ["lies", event] if Event::named(event).is_some() => Behaviour { fails_at: Event::named(event), wrong: Wrong::Lies, ..good },
         ["fails", event] | [event] if Event::named(event).is_some() => Behaviour { fails_at: Event::named(event), ..good },
         ["dies", span] => Behaviour { health: Health::DiesAfter(read(Some(span), "a span")?), ..good },
         ["unhealthy"] => Behaviour { health: Health::Never, ..good },
@@ -220,6 +247,6 @@ fn behaviour(words: &[&str]) -> Result<Behaviour, CommandError> {
             let (up, down) = spans.split_once('/').ok_or_else(|| bad(spans, "GOOD/BAD, as 4s/2s"))?;
             Behaviour { health: Health::Flaps { good: read(Some(up), "a span")?, bad: read(Some(down), "a span")? }, ..good }
         }
-        other => return Err(bad(&other.join(" "), "an event, fails EVENT, fails back, dies SPAN, unhealthy, flaps GOOD/BAD, nothing")),
+        other => return Err(bad(&other.join(" "), "an event, fails|hangs|falters|lies EVENT, fails back, dies SPAN, unhealthy, flaps GOOD/BAD, nothing")),
     })
 }

@@ -6,12 +6,12 @@ use pilotage_shared::fleet::Labels;
 use pilotage_shared::name::AppName;
 use pilotage_shared::time::Millis;
 
-use super::deed::{Already, Deed, Named};
+use super::deed::{Already, Deed, Named, Next};
 use super::fleet;
 use crate::agent::Wish;
 use crate::network::{Cut, Rates};
 use crate::simulation::Luck;
-use crate::truth::{Behaviour, Health};
+use crate::truth::{Behaviour, Health, Wrong};
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,9 +34,13 @@ impl fmt::Display for Deed {
                 write!(f, "hosts {count}{zones}{}", if *already == Already::Foreign { " foreign" } else { "" })
             }
             Deed::Join(host, labels, serves) => write!(f, "join {host}{}{}", labelled(labels), foreign(serves)),
-            Deed::Machine(host, fast, init) => {
-                let fast = if *fast > 0 { format!(" fast {fast}") } else { String::new() };
-                write!(f, "machine {host}{fast}{}", if *init { "" } else { " no-init" })
+            Deed::Machine(host, drift, init) => {
+                let drift = match drift {
+                    1.. => format!(" fast {drift}"),
+                    0 => String::new(),
+                    ..0 => format!(" slow {}", drift.unsigned_abs()),
+                };
+                write!(f, "machine {host}{drift}{}", if *init { "" } else { " no-init" })
             }
             Deed::Label(host, labels) => write!(f, "label {host}{}", labelled(labels)),
             Deed::Fleet(spec) => write!(f, "fleet {}", fleet::say(spec)),
@@ -47,11 +51,13 @@ impl fmt::Display for Deed {
             Deed::Fail(None, how, named) => write!(f, "fail all {} on {named}", behaves(how)),
             Deed::Deploy(fleet, version) => write!(f, "deploy {fleet} {version}"),
             Deed::Restart(fleet) => write!(f, "restart {fleet}"),
+            Deed::Once(key, fleet) => write!(f, "once {key} restart {fleet}"),
             Deed::Pause(fleet) => write!(f, "pause {fleet}"),
             Deed::Resume(fleet) => write!(f, "resume {fleet}"),
             Deed::Cancel(fleet) => write!(f, "cancel {fleet}"),
             Deed::Rollback(fleet) => write!(f, "rollback {fleet}"),
             Deed::Release(named) => write!(f, "release {named}"),
+            Deed::Delete(named) => write!(f, "delete {named}"),
             Deed::Block(named) => write!(f, "block {named}"),
             Deed::Unblock(named) => write!(f, "unblock {named}"),
             Deed::Cordon(host) => write!(f, "cordon {host}"),
@@ -69,6 +75,7 @@ impl fmt::Display for Deed {
             Deed::CrashCoordinator { again: false } => f.write_str("crash coordinator"),
             Deed::CrashCoordinator { again: true } => f.write_str("restart coordinator"),
             Deed::StartCoordinator => f.write_str("start coordinator"),
+            Deed::SwapBackups => f.write_str("swap backups"),
             Deed::Backup => f.write_str("backup"),
             Deed::Restore { by_hand } => write!(f, "restore{}", if *by_hand { " by hand" } else { "" }),
             Deed::Recover { keep_backup, go_on } => {
@@ -82,6 +89,9 @@ impl fmt::Display for Deed {
             Deed::Kill(host) => write!(f, "kill {host}"),
             Deed::Boot(host) => write!(f, "boot {host}"),
             Deed::Reboot(host, pause) => write!(f, "reboot {host} {}", span(*pause)),
+            Deed::Reimage(host, pause) => write!(f, "reimage {host} {}", span(*pause)),
+            Deed::JumpClock(host, by) => write!(f, "jump clock {host} {by}"),
+            Deed::Next(next) => write!(f, "next {}", comes(next)),
             Deed::CrashApp(host, app) => write!(f, "crash app {host}{}", also(app)),
             Deed::CrashDeployer(host) => write!(f, "crash deployer {host}"),
             Deed::LoseLedger(host) => write!(f, "lose ledger {host}"),
@@ -161,7 +171,8 @@ fn lucky(luck: &Luck) -> String {
 /// `env=prod` is what a host has of which nothing else is said.
 fn labelled(labels: &Labels) -> String {
     let said = labels.iter().filter(|(key, value)| (key.as_str(), value.as_str()) != ("env", "prod"));
-    said.map(|(key, value)| format!(" {key}={value}")).collect()
+    let none = if labels.keys().any(|key| key.as_str() == "env") { "" } else { " no-env" };
+    said.map(|(key, value)| format!(" {key}={value}")).chain([none.to_owned()]).collect()
 }
 
 fn foreign(serves: &[AppName]) -> String {
@@ -176,9 +187,31 @@ fn also(app: &Option<AppName>) -> String {
     app.as_ref().map(|app| format!(" {app}")).unwrap_or_default()
 }
 
+fn comes(next: &Next) -> String {
+    match next {
+        Next::FrameLost => "frame-lost".into(),
+        Next::FrameLate => "frame-late".into(),
+        Next::FrameRepeated => "frame-repeated".into(),
+        Next::DiedBeforeCommit => "died-before-commit".into(),
+        Next::CommitFailed => "commit-failed".into(),
+        Next::CommitTorn => "commit-torn".into(),
+        Next::DiedBeforeAnswer => "died-before-answer".into(),
+        Next::FetchFailed(host) => format!("fetch-failed {host}"),
+        Next::DiedInBegin(host) => format!("died-in-begin {host}"),
+    }
+}
+
 fn behaves(how: &Behaviour) -> String {
     match (how.fails_at, how.fails_back, how.health) {
-        (Some(event), _, _) => format!("fails {event}"),
+        (Some(event), _, _) => {
+            let wrong = match how.wrong {
+                Wrong::Fails => "fails",
+                Wrong::Hangs => "hangs",
+                Wrong::Flaps => "falters",
+                Wrong::Lies => "lies",
+            };
+            format!("{wrong} {event}")
+        }
         (None, true, _) => "fails back".into(),
         (None, false, Health::Good) => "nothing".into(),
         (None, false, Health::DiesAfter(after)) => format!("dies {}", span(after)),
@@ -211,7 +244,27 @@ mod tests {
             "hosts 6 zones a,b,c foreign",
             "join h7 zone=a",
             "join h7 env=test zone=a foreign web,api",
+            "join h7 no-env",
             "machine h1 fast 3 no-init",
+            "machine h1 slow 3",
+            "label h2 zone=b no-env",
+            "package 1.1.0 hangs ApplicationStart",
+            "package 1.1.0 falters ValidateService",
+            "package 1.1.0 lies Install",
+            "once 17 restart web",
+            "delete api@1.1.0",
+            "swap backups",
+            "reimage h2 15s",
+            "jump clock h2 -3000",
+            "next frame-lost",
+            "next frame-late",
+            "next frame-repeated",
+            "next died-before-commit",
+            "next commit-failed",
+            "next commit-torn",
+            "next died-before-answer",
+            "next fetch-failed h2",
+            "next died-in-begin h2",
             fleet,
             "fleet web floor 0 on-failure pause every 800ms timeout 500ms healthy-for 2s unhealthy-for 1500ms deadline 30s",
             "fleet web floor 1 no-health first-install",

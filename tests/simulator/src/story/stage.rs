@@ -1,6 +1,8 @@
 //! Where deeds are done: the simulated world, and what its people know of it. Seeds and stories play on the same stage, so
 //! that what happened in a seed can be told as a story.
 
+use std::collections::BTreeMap;
+
 use pilotage_coordinator_core::input::What;
 use pilotage_coordinator_core::{Answer, Rejected, Request};
 use pilotage_shared::digest::Digest;
@@ -44,6 +46,8 @@ pub struct Stage {
     pub hosts: Vec<HostName>,
     /// This host says anything.
     pub liar: Option<HostName>,
+    /// What was answered under a key.
+    once: BTreeMap<u64, Answer>,
     /// Which app is meant where none is named.
     app: AppName,
 }
@@ -53,7 +57,7 @@ impl Stage {
     pub fn new() -> Self {
         let sim = started(1, Millis::seconds(5));
         let app = AppName::new("web").expect("a valid name");
-        Self { sim, apps: Vec::new(), fleets: Vec::new(), versions: Vec::new(), hosts: Vec::new(), liar: None, app }
+        Self { sim, apps: Vec::new(), fleets: Vec::new(), versions: Vec::new(), hosts: Vec::new(), liar: None, once: BTreeMap::new(), app }
     }
 
     /// Does one deed.
@@ -68,11 +72,7 @@ impl Stage {
             Deed::Luck(luck) => sim.luck = *luck,
             Deed::Hosts(count, zones, already) => return self.join_all(*count, zones, *already),
             Deed::Join(host, labels, serves) => return vec![self.join(host, labels.clone(), serves)],
-            Deed::Machine(host, fast, init) => {
-                if let Some(machine) = sim.machines.get_mut(host) {
-                    (machine.drift, machine.init) = (*fast, *init);
-                }
-            }
+            Deed::Machine(host, drift, init) => sim.character(host, *drift, *init),
             Deed::Fleet(spec) => {
                 self.app = spec.app.clone();
                 self.know_app(&spec.app);
@@ -99,11 +99,13 @@ impl Stage {
             Deed::Label(host, labels) => return self.asks(Request::LabelHost { host: host.clone(), labels: labels.clone() }),
             Deed::Deploy(fleet, version) => return self.asks(Request::Deploy { fleet: fleet.clone(), what: What::Version(version.clone()) }),
             Deed::Restart(fleet) => return self.asks(Request::Deploy { fleet: fleet.clone(), what: What::Restart }),
+            Deed::Once(key, fleet) => return vec![self.once(*key, fleet)],
             Deed::Pause(fleet) => return self.about(fleet, |id| Request::Pause { id }),
             Deed::Resume(fleet) => return self.asks(Request::Resume { fleet: fleet.clone() }),
             Deed::Cancel(fleet) => return self.about(fleet, |id| Request::Cancel { id }),
             Deed::Rollback(fleet) => return self.about(fleet, |id| Request::Rollback { id }),
             Deed::Release(named) => return self.asks(Request::ReleasePackage { digest: self.digest(named) }),
+            Deed::Delete(named) => return vec![self.delete(named)],
             Deed::Block(named) => return self.asks(Request::BlockPackage { digest: self.digest(named) }),
             Deed::Unblock(named) => return self.asks(Request::UnblockPackage { digest: self.digest(named) }),
             Deed::Cordon(host) => return self.asks(Request::CordonHost { host: host.clone() }),
@@ -121,6 +123,7 @@ impl Stage {
             Deed::CrashCoordinator { again } => sim.kill_coordinator(*again),
             Deed::StartCoordinator => sim.boot_coordinator(),
             Deed::Backup => sim.back_up(),
+            Deed::SwapBackups => sim.swap_backups(),
             Deed::Restore { by_hand } => sim.restore(!by_hand),
             Deed::SecondCoordinator => sim.second_coordinator(),
             Deed::SwapCoordinators => sim.swap_coordinators(),
@@ -130,6 +133,9 @@ impl Stage {
             Deed::Kill(host) => sim.power_off(host),
             Deed::Boot(host) => sim.power_on(host),
             Deed::Reboot(host, span) => sim.reboot(host, span.0),
+            Deed::Reimage(host, span) => sim.reimage(host, span.0),
+            Deed::JumpClock(host, by) => sim.jump_clock(host, *by),
+            Deed::Next(next) => sim.comes_next(next),
             Deed::CrashApp(host, app) => {
                 let app = self.app(app);
                 self.sim.crash_app(host, &app);
@@ -211,6 +217,28 @@ impl Stage {
 
     fn asks(&mut self, request: Request) -> Vec<Reply> {
         vec![self.request(request)]
+    }
+
+    /// Who asks twice under one key is answered twice the same.
+    fn once(&mut self, key: u64, fleet: &FleetName) -> Reply {
+        let answer = self.sim.request_once(&key.to_string(), Request::Deploy { fleet: fleet.clone(), what: What::Restart });
+        if let Some(Ok(answer)) = &answer {
+            let first = self.once.entry(key).or_insert_with(|| answer.clone());
+            let forgotten = self.sim.promises.restored.is_some();
+            self.sim.promises.must(first == answer || forgotten, "acknowledged survives", || {
+                format!("asked twice under one key, the answers were {first:?} and {answer:?}")
+            });
+        }
+        Reply::Answer(answer)
+    }
+
+    fn delete(&mut self, named: &Named) -> Reply {
+        let (app, digest) = (self.app(&named.app), self.digest(named));
+        let reply = self.request(Request::DeletePackage { digest });
+        if reply.is_good() {
+            self.versions.retain(|(of, version)| (of, version) != (&app, &named.version));
+        }
+        reply
     }
 
     fn about(&mut self, fleet: &FleetName, request: impl FnOnce(DeploymentId) -> Request) -> Vec<Reply> {

@@ -43,6 +43,12 @@ struct Arguments {
     /// Plant each deliberate bug in turn, and say which seed noticed it, and how; builds itself anew with the bugs compiled in.
     #[arg(long)]
     mutations: bool,
+    /// Only with the seed that is known to notice each: seconds instead of minutes.
+    #[arg(long, requires = "mutations", conflicts_with = "remember")]
+    known: bool,
+    /// Write down which seed has noticed each.
+    #[arg(long, requires = "mutations", conflicts_with = "only")]
+    remember: bool,
     /// Only the bugs whose name holds this text.
     #[arg(long, requires = "mutations")]
     only: Option<String>,

@@ -52,22 +52,29 @@ pub(super) fn mutations(_: &Arguments) -> anyhow::Result<ExitCode> {
 /// Plants each bug in turn, and says which seed noticed it.
 #[cfg(pilotage_planted)]
 pub(super) fn mutations(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    use pilotage_simulator::mutations::{cases, look_for, name};
+    use pilotage_simulator::mutations::{KNOWN_FILE, cases, known, look_for, name};
+    use std::collections::BTreeMap;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     let wanted = |case: &&'static [_]| arguments.only.as_ref().is_none_or(|text| name(case).contains(text));
     let cases: Vec<_> = cases().into_iter().filter(wanted).collect();
-    let seeds = arguments.first_seed..arguments.first_seed + arguments.seeds.unwrap_or(1000);
-    let (next, missed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let seeds = |case| match known(case) {
+        Some(seed) if arguments.known => seed..seed + 1,
+        Some(_) | None => arguments.first_seed..arguments.first_seed + arguments.seeds.unwrap_or(1000),
+    };
+    let (next, missed, noticed) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..pilotage_simulator::sweep::cores() {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = look_for(case, seeds.clone());
+                    let found = look_for(case, seeds(case));
                     let took = found.took_ms as f64 / 1000.0;
                     match found.by {
-                        Some((seed, broken)) => println!("{:<32} seed {seed:<6} {took:>5.1} s  {broken}", name(case)),
+                        Some((seed, broken)) => {
+                            println!("{:<32} seed {seed:<6} {took:>5.1} s  {broken}", name(case));
+                            noticed.lock().map(|mut noticed| noticed.insert(name(case), seed)).unwrap_or_default();
+                        }
                         None => {
                             println!("{:<32} NOT NOTICED in {} seeds, {took:.1} s", name(case), found.seeds);
                             missed.lock().map(|mut missed| missed.push(name(case))).unwrap_or_default();
@@ -78,6 +85,11 @@ pub(super) fn mutations(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     });
     let missed = missed.into_inner().unwrap_or_default();
+    if arguments.remember && missed.is_empty() {
+        let noticed = noticed.into_inner().unwrap_or_default();
+        let line = |case| noticed.get(&name(case)).map(|seed| format!("{} {seed}\n", name(case)));
+        std::fs::write(KNOWN_FILE, cases.iter().filter_map(|case| line(case)).collect::<String>())?;
+    }
     println!("{} of {} planted bugs noticed", cases.len() - missed.len(), cases.len());
     Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use pilotage_simulator::coverage::ENOUGH;
 use pilotage_simulator::seed::Scale;
 use pilotage_simulator::sweep::{Sweep, Swept, cores, sweep};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -56,12 +57,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         println!("{}", trace_of(arguments.first_seed, arguments));
     }
     println!("{}", swept.coverage);
+    let missed: Vec<String> = swept.coverage.kinds_missed().into_iter().chain(swept.coverage.pairs_missed()).collect();
+    if !missed.is_empty() {
+        println!("never met: {}", missed.join(", "));
+    }
     println!("{}", summary(&swept));
     if stop.load(Ordering::Relaxed) {
         println!("interrupted: this is what there was until then");
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    Ok(if swept.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let met = missed.is_empty() || swept.seeds < ENOUGH;
+    Ok(if swept.failed.is_empty() && met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// How to see it again, and how to see it short.
