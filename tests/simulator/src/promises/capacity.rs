@@ -154,12 +154,14 @@ impl Promises {
     /// On the way back nothing but the floor limits who begins (promise 7).
     pub fn batch(&mut self, deployment: &DeploymentId, (host, begins): (&HostName, &Intent), runs: &[(&HostName, &Intent)]) {
         let Some(own) = self.grants.find(host, begins).filter(|grant| grant.limit.is_some()) else { return };
-        // Whom people have brought back in the middle of a run was no member when this one was permitted (PROTOCOL §7 f).
-        let others = |name: &HostName| own.scopes.first().is_some_and(|fleet| fleet.others.iter().any(|other| other.host == *name));
+        // Who left and was brought back by people was no member when one of the two was permitted: then nobody could count it
+        // (PROTOCOL §7 f; its own loan has travelled with it, R14).
+        let knew = |grant: &Grant, name: &HostName| grant.scopes.first().is_some_and(|fleet| fleet.others.iter().any(|other| other.host == *name));
         let limits: Vec<u32> = runs
             .iter()
-            .filter(|(name, _)| *name == host || others(name))
-            .filter_map(|(host, intent)| self.grants.find(host, intent))
+            .filter_map(|(name, intent)| Some((*name, self.grants.find(name, intent)?)))
+            .filter(|(name, grant)| *name == host || knew(own, name) && knew(grant, host))
+            .map(|(_, grant)| grant)
             .filter(|grant| grant.deployment.as_ref() == Some(deployment) && self.restored.is_none_or(|at| grant.at > at))
             .filter_map(|grant| grant.limit)
             .collect();
