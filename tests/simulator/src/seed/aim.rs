@@ -17,6 +17,8 @@ use crate::truth::Behaviour;
 
 /// How long the moment is waited for.
 const WITHIN: Millis = Millis::seconds(30);
+/// Phases that are short and in which much is decided: they are chosen more often than others.
+const CRITICAL: [HostPhase; 5] = [HostPhase::Permitted, HostPhase::Permitted, HostPhase::Permitted, HostPhase::Withdrawn, HostPhase::Withdrawn];
 /// How often it is brought about.
 const TRIES: usize = 2;
 /// Events that it is waited for.
@@ -31,6 +33,8 @@ listed! {
         Retire,
         /// The host's labels change, and often change back.
         Relabel,
+        /// The host is pinned, and often not any more.
+        Pin,
         /// The deployment stands still.
         Pause,
         /// The deployment is stopped.
@@ -50,7 +54,7 @@ impl Seed {
     /// Waits for a phase and strikes.
     pub fn aim(&mut self) {
         let runs_only = self.rng.chance(400);
-        let phases: Vec<HostPhase> = HostPhase::ALL.iter().copied().filter(|phase| !runs_only || phase.in_run()).collect();
+        let phases: Vec<HostPhase> = HostPhase::ALL.iter().chain(&CRITICAL).copied().filter(|phase| !runs_only || phase.in_run()).collect();
         let Some(phase) = self.rng.pick(&phases).copied() else { return };
         let faults: Vec<Fault> = Fault::ALL.iter().copied().filter(|f| f.strikes() != Strikes::Nobody && except::pair(phase, *f).is_none()).collect();
         let Some(fault) = self.rng.pick(&faults).copied() else { return };
@@ -272,6 +276,12 @@ impl Seed {
                 }
             }
             Word::Relabel => self.there_and_back(host),
+            Word::Pin => {
+                let app = self.rng.pick(&self.apps).cloned();
+                let said = app.and_then(|app| self.said(&app));
+                let hands = |wish| Deed::Hands(host.clone(), said.clone(), wish);
+                self.for_a_while(hands(Wish::Pin), 500, 30_000, hands(Wish::Unpin));
+            }
             Word::Pause => self.happens(Deed::Pause(fleet)),
             Word::Cancel => self.happens(Deed::Cancel(fleet)),
             Word::Rollback => self.happens(Deed::Rollback(fleet)),
