@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pilotage_simulator::coverage::Coverage;
 use pilotage_simulator::seed;
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 150;
 /// So many kinds may not be met yet by so few seeds.
 const RARE: usize = 12;
 
