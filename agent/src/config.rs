@@ -1,18 +1,25 @@
-//! Flags and the configuration file, checked once. The environment is not read.
+//! Flags and the configuration file, checked once. Of the environment systemd's CREDENTIALS_DIRECTORY is read, and what `local`
+//! gives to hooks; only here.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pilotage_agent_core::run::HostOffers;
 use pilotage_client::{Address, Secret};
 use pilotage_shared::limits::SOCKET_PATH_MAX;
-use pilotage_shared::name::{AppName, HostName};
+use pilotage_shared::name::{AppName, HostName, SecretName};
 use serde::Deserialize;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::secrets::{Declared, Secrets};
 
 /// Read when no other file is named.
 const USUAL: &str = "/etc/pilotage/agent.toml";
@@ -27,6 +34,30 @@ pub struct Arguments {
     /// The service.
     #[command(flatten)]
     pub service: Service,
+}
+
+/// The name by which users of CodeDeploy call `local`: a link to this program.
+const PEER: &str = "codedeploy-local";
+
+impl Arguments {
+    /// What was given on the command line; else the exit code, when everything was said already.
+    pub fn given() -> Result<Arguments, ExitCode> {
+        let mut given: Vec<OsString> = std::env::args_os().collect();
+        if given.first().is_some_and(|name| Path::new(name).file_name() == Some(OsStr::new(PEER))) {
+            given.insert(1, "local".into());
+        }
+        let local = given.iter().any(|word| word == "local");
+        Arguments::try_parse_from(given).map_err(|error| {
+            // To a closed output nothing can be said.
+            let _ = error.print();
+            match (error.use_stderr(), local) {
+                (false, _) => ExitCode::SUCCESS,
+                // As codedeploy-local ends (N5).
+                (true, true) => ExitCode::FAILURE,
+                (true, false) => ExitCode::from(2),
+            }
+        })
+    }
 }
 
 /// Hands on the host; they work without the coordinator.
@@ -62,6 +93,25 @@ pub enum Command {
         /// Which app.
         app: AppName,
     },
+    /// Take over what CodeDeploy's agent has installed, with a way back; restarts nothing.
+    Adopt {
+        /// As which app.
+        app: AppName,
+        /// From whom.
+        #[arg(long, value_enum)]
+        from: Peer,
+        /// Its deployment group: the folder's name below its root_dir.
+        #[arg(long)]
+        group: String,
+        /// CodeDeploy's configuration; else /etc/codedeploy-agent/conf/codedeployagent.yml, when it is there.
+        #[arg(long, value_name = "FILE")]
+        codedeploy_config: Option<PathBuf>,
+    },
+    /// Hand an adopted app back: its files stay, CodeDeploy's records are written again, and it is pinned.
+    Release {
+        /// Which app.
+        app: AppName,
+    },
     /// The runs that are kept here, and how each ended.
     Runs,
     /// What the hooks of a run have printed.
@@ -72,6 +122,15 @@ pub enum Command {
         #[arg(long)]
         run: Option<u32>,
     },
+    /// Deploy a bundle on this host without a coordinator, as codedeploy-local does.
+    Local(crate::local::Flags),
+}
+
+/// Other deployers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Peer {
+    /// AWS CodeDeploy's agent.
+    Codedeploy,
 }
 
 /// How to start.
@@ -121,6 +180,17 @@ pub enum Launch {
     Plain,
 }
 
+/// Whether a package's script may have this host rebooted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Reboot {
+    /// Its run fails and says so.
+    #[default]
+    Never,
+    /// Exit code 194 asks for it.
+    Allowed,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -135,7 +205,12 @@ struct File {
     insecure: bool,
     log: Option<String>,
     #[serde(default)]
+    reboot: Reboot,
+    codedeploy_root: Option<PathBuf>,
+    #[serde(default)]
     variables: BTreeMap<String, String>,
+    #[serde(default)]
+    secrets: BTreeMap<SecretName, Declared>,
 }
 
 /// The checked configuration.
@@ -156,6 +231,10 @@ pub struct Config {
     pub launch: Launch,
     /// For `${NAME}` in health checks.
     pub variables: BTreeMap<String, String>,
+    /// What packages may ask of this host, and what it offers to their hooks.
+    pub offers: HostOffers,
+    /// Where secrets come from, and for whom they are.
+    pub secrets: Arc<Secrets>,
     /// The log's level.
     pub log: String,
 }
@@ -177,29 +256,39 @@ impl Service {
         toml::from_str(&text).with_context(|| format!("failed to understand the configuration {}", path.display()))
     }
 
+    /// The deployer's program.
+    pub fn deployer(&self) -> anyhow::Result<PathBuf> {
+        let beside = std::env::current_exe()?.with_file_name("pilotage-deployer");
+        let deployer = self.deployer.clone().or(self.file()?.deployer).unwrap_or(beside);
+        if !deployer.is_file() {
+            bail!("there is no deployer at {}: give --deployer", deployer.display());
+        }
+        Ok(deployer)
+    }
+
+    /// How deployers are started; never `Auto`.
+    pub fn launch(&self) -> anyhow::Result<Launch> {
+        Ok(match self.launch.or(self.file()?.launch).unwrap_or(Launch::Auto) {
+            Launch::Auto if Path::new("/run/systemd/system").exists() => Launch::Systemd,
+            Launch::Auto => Launch::Plain,
+            chosen => chosen,
+        })
+    }
+
     /// Joins flags and file, and checks them.
     pub fn load(self) -> anyhow::Result<Config> {
-        let state = self.state()?;
+        let (state, deployer, launch) = (self.state()?, self.deployer()?, self.launch()?);
         let file = self.file()?;
         let host = self.host.or(file.host).context("no host name: give --host or `host = …`")?;
         let coordinator = self.coordinator.or(file.coordinator).context("no coordinator: give --coordinator or `coordinator = …`")?;
         let coordinator = address(&coordinator, self.insecure || file.insecure)?;
         let token_file = self.token_file.or(file.token_file).context("no token: give --token-file or `token_file = …`")?;
         check_private(&token_file)?;
-        let beside = std::env::current_exe()?.with_file_name("pilotage-deployer");
-        let deployer = self.deployer.or(file.deployer).unwrap_or(beside);
-        if !deployer.is_file() {
-            bail!("there is no deployer at {}: give --deployer", deployer.display());
-        }
         let listen = self.listen.or(file.listen);
         if listen.is_some_and(|a| !a.ip().is_loopback()) {
             bail!("--listen must be a loopback address: /metrics and /ready are for this host");
         }
-        let launch = match self.launch.or(file.launch).unwrap_or(Launch::Auto) {
-            Launch::Auto if Path::new("/run/systemd/system").exists() => Launch::Systemd,
-            Launch::Auto => Launch::Plain,
-            chosen => chosen,
-        };
+        let codedeploy_root = file.codedeploy_root.map(|path| absolute("codedeploy_root", &path)).transpose()?;
         Ok(Config {
             host: host.parse()?,
             coordinator,
@@ -209,8 +298,28 @@ impl Service {
             listen,
             launch,
             variables: file.variables,
+            offers: HostOffers { reboot: file.reboot == Reboot::Allowed && launch == Launch::Systemd, codedeploy_root },
+            secrets: Arc::new(Secrets::new(file.secrets, std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from).as_deref())?),
             log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
         })
+    }
+}
+
+/// Where an ordinary user keeps what programs remember.
+pub fn state_home() -> anyhow::Result<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    named("XDG_STATE_HOME").or_else(|| Some(named("HOME")?.join(".local/state"))).context("neither XDG_STATE_HOME nor HOME says where your own state is")
+}
+
+/// The caller's own, for hooks of `local` (H1). What is not text is left out.
+pub fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+fn absolute(key: &str, path: &Path) -> anyhow::Result<String> {
+    match path.to_str() {
+        Some(text) if path.is_absolute() => Ok(text.to_owned()),
+        Some(_) | None => bail!("{key} {} must be an absolute path", path.display()),
     }
 }
 
@@ -284,6 +393,13 @@ mod tests {
         let good = "host = 'h1'\ncoordinator = 'unix:/run/pilotage/coordinator.sock'\n[variables]\nPORT = '8080'";
         check(good, &[], 0o600, "");
         check(good, &["--host", "h2", "--launch", "plain", "--listen", "127.0.0.1:0"], 0o600, "");
+        let secrets = format!("{good}\n[secrets.db]\nfile = '/etc/pilotage/secrets/db'\napps = ['web']\n[secrets.api]\ncommand = ['/bin/true']\napps = ['web']");
+        check(&secrets, &[], 0o600, "");
+        check(&format!("{good}\n[secrets.db]\nfile = '/x'"), &[], 0o600, "missing field `apps`");
+        check(&format!("{good}\n[secrets.db]\napps = ['web']"), &[], 0o600, "secret db: write exactly one of file, credential, command");
+        check(&format!("{good}\n[secrets.db]\nfile = 'x'\napps = ['web']"), &[], 0o600, "secret db: \"x\" is no absolute path");
+        check(&format!("{good}\n[secrets.db]\ncredential = 'db'\napps = ['web']"), &[], 0o600, "secret db: there are no credentials");
+        check(&format!("{good}\n[secrets.db]\ncommand = []\napps = ['web']"), &[], 0o600, "secret db: its command is empty");
         check("host = 'h1'\nhots = 'h1'", &[], 0o600, "unknown field `hots`");
         check("coordinator = 'unix:/x'", &[], 0o600, "no host name");
         check("host = 'h1'", &[], 0o600, "no coordinator");
@@ -294,6 +410,10 @@ mod tests {
         check(good, &["--coordinator", "c1:7400"], 0o600, "must be unix:/path or http://host:port");
         check(good, &["--coordinator", &format!("unix:/{}", "x".repeat(120))], 0o600, "is longer than");
         check(good, &["--deployer", "/nonexistent"], 0o600, "there is no deployer");
+        let first = |line: &str| format!("{line}\n{good}");
+        check(&first("reboot = 'allowed'\ncodedeploy_root = '/opt/codedeploy-agent/deployment-root'"), &[], 0o600, "");
+        check(&first("reboot = 'always'"), &[], 0o600, "unknown variant `always`");
+        check(&first("codedeploy_root = 'opt'"), &[], 0o600, "codedeploy_root opt must be an absolute path");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! Several stagings may be under way at once (a newer intent does not end an older one's fetching): each unpacks under a name
 //! of its own, and all share one [`Store`]. What is not needed any more goes in `retention`.
 
+mod configuration;
+mod overlap;
 mod preflight;
 mod retention;
 #[cfg(test)]
@@ -31,6 +33,8 @@ use pilotage_shared::release::Release;
 
 use crate::layout::Layout;
 use crate::link::said;
+pub use preflight::check as preflight;
+use crate::secrets::Secrets;
 pub use retention::sweep;
 use store::Store;
 
@@ -54,18 +58,24 @@ impl StageError {
 }
 
 /// Fetches what is missing, verifies, unpacks, looks. Doing it again is cheap and harmless: what has arrived stays.
-pub async fn stage(coordinator: Arc<Coordinator>, layout: Layout, app: AppName, release: Release) -> Result<(), StageError> {
+pub async fn stage(coordinator: Arc<Coordinator>, layout: Layout, app: AppName, release: Release, secrets: Arc<Secrets>) -> Result<(), StageError> {
     let opening = layout.clone();
     let store = blocking(move || Store::of(&opening).map_err(|e| fail(said(&e)))).await?;
     let _not_swept = store.shared().await;
     let manifest = manifest(&coordinator, &layout, &release.package).await?;
     let folder = layout.release(&app, &release.package);
     if !folder.exists() {
-        fetch_objects(&coordinator, &layout, &store, &manifest).await?;
+        fetch_objects(&coordinator, &layout, &store, manifest.objects(), manifest.bytes()).await?;
         let (layout, store, manifest, app) = (layout.clone(), store.clone(), manifest.clone(), app.clone());
         blocking(move || install(&layout, &store, &manifest, &app, &release.package)).await?;
     }
-    blocking(move || preflight::check(&folder.join(&manifest.appspec)).map_err(|e| fail(said(&e)))).await
+    let (seen, named) = (layout.clone(), app.clone());
+    blocking(move || {
+        let spec = preflight::check(&folder.join(&manifest.appspec)).map_err(|e| fail(said(&e)))?;
+        overlap::check(&seen, &named, &manifest, &spec).map_err(|e| fail(said(&e)))
+    })
+    .await?;
+    configuration::bring(&coordinator, layout, store, app, release, secrets).await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StageError> + Send + 'static) -> Result<T, StageError> {
@@ -90,29 +100,31 @@ async fn manifest(coordinator: &Coordinator, layout: &Layout, package: &Digest) 
     Ok(manifest)
 }
 
-async fn fetch_objects(coordinator: &Coordinator, layout: &Layout, store: &Arc<Store>, manifest: &Manifest) -> Result<(), StageError> {
-    let missing = Arc::new(missing(&store.objects, manifest));
+/// Brings the objects that are not here; `unpacked` bytes are made of all of them.
+async fn fetch_objects(coordinator: &Coordinator, layout: &Layout, store: &Arc<Store>, wanted: BTreeMap<Digest, u64>, unpacked: u64) -> Result<(), StageError> {
+    let missing = Arc::new(missing(&store.objects, &wanted));
     let free = space::free_bytes(&layout.state).map_err(fail)?;
-    room(free, manifest.bytes(), missing.values().sum(), &layout.state)?;
+    room(free, unpacked, missing.values().sum(), &layout.state)?;
     let names: Vec<Digest> = missing.keys().copied().collect();
     for part in names.chunks(OBJECTS_PER_REQUEST) {
         let reader = coordinator.objects(part).await.map_err(|e| fail(format!("objects: {}", said(&e))))?.into_blocking_reader();
         let (store, missing) = (store.clone(), missing.clone());
         blocking(move || pack::read(&store.objects, &missing, reader).map_err(|e| fail(format!("objects: {}", said(&e))))).await?;
     }
-    match self::missing(&store.objects, manifest).first_key_value() {
+    match self::missing(&store.objects, &wanted).first_key_value() {
         Some((digest, _)) => Err(fail(format!("objects: the coordinator did not send {} of {} objects", digest.short(), names.len()))),
         None => Ok(()),
     }
 }
 
-fn missing(objects: &Objects, manifest: &Manifest) -> BTreeMap<Digest, u64> {
-    manifest.objects().into_iter().filter(|(digest, _)| !objects.has(digest)).collect()
+fn missing(objects: &Objects, wanted: &BTreeMap<Digest, u64>) -> BTreeMap<Digest, u64> {
+    wanted.iter().filter(|(digest, _)| !objects.has(digest)).map(|(digest, size)| (*digest, *size)).collect()
 }
 
-/// Room for the release, for the objects that are not here yet, and a reserve; all in bytes.
+/// Room for the release twice and a tenth (its objects, itself, and what it installs take as much), for the objects that are
+/// not here yet when they are more, and a reserve; all in bytes.
 fn room(free: u64, unpacked: u64, objects: u64, state: &Path) -> Result<(), StageError> {
-    let need = unpacked.saturating_add(objects).saturating_add(RESERVE);
+    let need = (unpacked.saturating_mul(21) / 10).max(unpacked.saturating_add(objects)).saturating_add(RESERVE);
     if free < need {
         return Err(fail(format!("disk: {} MB are free at {}, staging needs {} MB", free >> 20, state.display(), need.div_ceil(1 << 20))));
     }

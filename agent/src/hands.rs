@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::{Command, Service};
+use crate::adopt;
+use crate::config::{self, Command, Service};
 use crate::layout::Layout;
 
 /// Longest request or answer, bytes.
@@ -33,6 +34,10 @@ pub enum Wish {
     Pin(AppName, Why),
     /// Follow again.
     Unpin(AppName),
+    /// What another deployer has installed runs from now on.
+    Adopt(adopt::Order),
+    /// And back.
+    Release(AppName),
 }
 
 /// A wish with where its answer goes.
@@ -47,11 +52,16 @@ pub fn ask(service: &Service, command: Command) -> anyhow::Result<()> {
         Command::Runs => return say(&past::list(&layout)?),
         Command::Logs { app, run } => return say(&past::logs(&layout, &app, run)?),
         Command::Verify { app } => return say(&verify::verify(&layout, app.as_ref())?),
+        Command::Local(_) => bail!("local needs no agent"),
         Command::Status => Wish::Status,
         Command::Explain => Wish::Explain,
         Command::Rollback { app, reason } => Wish::Rollback(app, Why::lossy(&reason)),
         Command::Pin { app, reason } => Wish::Pin(app, Why::lossy(&reason)),
         Command::Unpin { app } => Wish::Unpin(app),
+        Command::Adopt { app, from: config::Peer::Codedeploy, group, codedeploy_config } => {
+            Wish::Adopt(adopt::Order { app, group, configuration: codedeploy_config })
+        }
+        Command::Release { app } => Wish::Release(app),
     };
     let stream = UnixStream::connect(&socket).with_context(|| format!("failed to reach the agent at {}; does it run, and are you root?", socket.display()))?;
     let mut request = serde_json::to_vec(&wish)?;

@@ -1,7 +1,7 @@
 //! The folders of the state directory, with their owners and modes (DESIGN §6); made and checked at start.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -9,6 +9,7 @@ use pilotage_disk::durable;
 use pilotage_shared::digest::Digest;
 use pilotage_shared::intent::Blocked;
 use pilotage_shared::name::AppName;
+use pilotage_shared::release::Release;
 
 /// Where things lie.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ impl Layout {
         let layout = Layout { state };
         make(&layout.state.join("apps"), 0o755)?;
         make(&layout.private(), 0o700)?;
-        for folder in ["runs", "manifests", "bin", "installed", "ledger"] {
+        for folder in ["runs", "manifests", "configurations", "bin", "installed", "ledger"] {
             make(&layout.private().join(folder), 0o700)?;
         }
         check_chain(&layout.private())?;
@@ -54,6 +55,21 @@ impl Layout {
         self.private().join("manifests").join(package.hex())
     }
 
+    /// A configuration's manifest.
+    pub fn configuration(&self, config: &Digest) -> PathBuf {
+        self.private().join("configurations").join(config.hex())
+    }
+
+    /// All rendered configurations of an app.
+    pub fn configs(&self, app: &AppName) -> PathBuf {
+        self.state.join("apps").join(app.as_str()).join("configs")
+    }
+
+    /// Where a release's configuration is rendered; none: it has none.
+    pub fn config(&self, app: &AppName, release: &Release) -> Option<PathBuf> {
+        Some(self.configs(app).join(release.config_folder()?))
+    }
+
     /// One run; its name holds no name of an app, because hooks end processes by their command lines.
     pub fn run(&self, app: &AppName, attempt: u32) -> PathBuf {
         let opaque = &Digest::of(app.as_str().as_bytes()).hex()[..8];
@@ -79,14 +95,14 @@ impl Layout {
 
 fn make(path: &Path, mode: u32) -> anyhow::Result<()> {
     if !path.exists() {
-        DirBuilder::new().recursive(true).mode(mode).create(path).with_context(|| format!("failed to make {}", path.display()))?;
+        durable::create_dirs(path, mode)?;
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).with_context(|| format!("failed to set the mode of {}", path.display()))?;
     }
     Ok(())
 }
 
 /// Nobody but root and us may be able to put something else in the place of what is ours.
-fn check_chain(path: &Path) -> anyhow::Result<()> {
+pub fn check_chain(path: &Path) -> anyhow::Result<()> {
     let us = nix::unistd::geteuid().as_raw();
     for folder in path.ancestors() {
         let found = folder.metadata().with_context(|| format!("failed to look at {}", folder.display()))?;

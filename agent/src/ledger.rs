@@ -2,7 +2,7 @@
 //! its processes. Version 1, bincode, frozen by the tests below.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bincode::Options as _;
 use pilotage_agent_core::slot::Slot;
@@ -30,6 +30,9 @@ pub enum LedgerError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What is there is not what was written.
+    #[error("the ledger {0} is damaged: move it away and start the agent again; the host then takes part as one that was made anew")]
+    Damaged(PathBuf, #[source] StoreError),
     /// A record is not what this program writes.
     #[error("failed to read the ledger's record of {0}")]
     Form(String, #[source] bincode::Error),
@@ -83,12 +86,13 @@ fn options() -> impl bincode::Options {
 impl Ledger {
     /// Opens it, or makes one with a new id.
     pub fn open(folder: &Path) -> Result<(Ledger, Contents), LedgerError> {
-        let mut ledger = Ledger { store: RecordStore::open(folder, OPEN)? };
+        let failed = |error: StoreError| if error.is_damage() { LedgerError::Damaged(folder.to_owned(), error) } else { error.into() };
+        let mut ledger = Ledger { store: RecordStore::open(folder, OPEN).map_err(failed)? };
         if let Some(warning) = &ledger.store.warning {
             warn!(warning, "the ledger");
         }
         let mut records = Vec::new();
-        ledger.store.load(|record| records.push(record))?;
+        ledger.store.load(|record| records.push(record)).map_err(failed)?;
         let (mut host, mut slots, mut checks, mut lives) = (None, BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for record in records {
             let name = String::from_utf8_lossy(&record.key).into_owned();
@@ -140,6 +144,9 @@ impl Ledger {
         Ok(self.store.commit(&[vec![Write::Put { table, key: app.as_str().into(), version: VERSION, value }]])?)
     }
 }
+
+#[cfg(test)]
+mod crash;
 
 #[cfg(test)]
 mod tests {

@@ -1,29 +1,36 @@
 //! `pilotage-agent`: makes this host run what the coordinator wants, and tells it how the host stands. Without a subcommand it
-//! is the service; the subcommands are hands of a person at this host and talk to the running service.
+//! is the service; the subcommands are hands of a person at this host and talk to the running service, but for `local`, which
+//! needs none.
 
+mod adopt;
 mod clock;
 mod config;
 mod fetch;
+mod follow;
 mod hands;
 mod launch;
 mod layout;
 mod ledger;
 mod link;
+mod local;
 mod metrics;
 mod recovery;
 mod report;
 mod rundir;
+mod secrets;
 mod serve;
 mod slots;
 mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let arguments = config::Arguments::parse();
+    let arguments = match config::Arguments::given() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let result = match arguments.command {
+        Some(config::Command::Local(flags)) => return local::run(&flags, &arguments.service),
         Some(command) => hands::ask(&arguments.service, command),
         None => serve_host(arguments.service),
     };

@@ -17,7 +17,7 @@ use pilotage_shared::run::{Outcome, Phase, RunReport};
 /// Makes the directory with its order, durably; one that has its order already is left as it is. An order that cannot be read
 /// is written anew when nothing was done by it.
 pub fn create(folder: &Path, order: &Request) -> anyhow::Result<()> {
-    if request(folder).is_some() || folder.join(JOURNAL).exists() {
+    if !never_begun(folder) {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| format!("failed to make {}", folder.display()))?;
@@ -25,6 +25,11 @@ pub fn create(folder: &Path, order: &Request) -> anyhow::Result<()> {
     durable::replace(&folder.join(REQUEST), &serde_json::to_vec_pretty(order)?, 0o600)?;
     durable::sync_dir(folder.parent().unwrap_or(folder))?;
     Ok(())
+}
+
+/// It was named, and its order was never written whole: nobody has worked on it.
+pub fn never_begun(folder: &Path) -> bool {
+    request(folder).is_none() && !folder.join(JOURNAL).exists()
 }
 
 /// How the run is now.
@@ -72,6 +77,14 @@ fn alive(folder: &Path) -> bool {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err()
 }
 
+/// Waits until no deployer works in it: one that has reported still sweeps.
+pub fn until_left(folder: &Path) -> anyhow::Result<()> {
+    let path = folder.join(LOCK);
+    let file = File::options().read(true).write(true).open(&path).with_context(|| format!("failed to open {}", path.display()))?;
+    drop(Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| e).with_context(|| format!("failed to lock {}", path.display()))?);
+    Ok(())
+}
+
 fn journal(folder: &Path) -> Option<Journal> {
     let bytes = fs::read(folder.join(JOURNAL)).ok()?;
     line::parse(&bytes).ok().map(|(journal, _)| journal)
@@ -93,6 +106,9 @@ fn mark(folder: &Path, name: &str, why: &str) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod crash;
 
 #[cfg(test)]
 mod tests {

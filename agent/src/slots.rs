@@ -3,7 +3,8 @@
 
 mod app;
 mod health;
-mod order;
+pub mod order;
+mod person;
 mod telling;
 
 use std::collections::BTreeMap;
@@ -16,12 +17,12 @@ use pilotage_agent_core::acceptable::{HostPolicy, Seen};
 use pilotage_agent_core::slot::host::{self, Host};
 use pilotage_agent_core::slot::receive::{Received, receive};
 use pilotage_agent_core::slot::life::Life;
-use pilotage_agent_core::slot::{Act, RunKind, Slot, hands as by_hand, next};
+use pilotage_agent_core::slot::{Act, RunKind, Slot, next};
 use pilotage_client::agent::Coordinator;
 use pilotage_shared::ids::BootId;
 use pilotage_shared::intent::{Blocked, Intent};
 use pilotage_shared::metrics::HostMetrics;
-use pilotage_shared::name::{AppName, Why};
+use pilotage_shared::name::AppName;
 use pilotage_shared::release::Release;
 use pilotage_shared::wire::{Frame, Welcome};
 use tokio::sync::{mpsc, watch};
@@ -30,7 +31,7 @@ use tracing::{debug, error, info, warn};
 use crate::clock;
 use crate::config::Config;
 use crate::fetch::{self, StageError};
-use crate::hands::{self, Wish};
+use crate::hands;
 use crate::launch::Launcher;
 use crate::layout::Layout;
 use crate::ledger::{Check, Contents, Ledger};
@@ -41,6 +42,7 @@ use crate::serve::{self, View};
 use crate::watch::Answer;
 use app::App;
 use health::Means;
+use person::Done;
 use telling::Telling;
 
 /// How often a living run directory is looked at.
@@ -64,6 +66,7 @@ struct Agent {
     answers: mpsc::Sender<Answer>,
     staged: mpsc::Sender<(AppName, Release, Result<(), StageError>)>,
     reports: watch::Sender<u64>,
+    done: mpsc::Sender<Done>,
     view: watch::Sender<View>,
     meter: Meter,
 }
@@ -82,6 +85,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (answers_to, mut answers) = mpsc::channel(64);
     let (staged_to, mut staged) = mpsc::channel(16);
     let (asked_to, mut asked) = mpsc::channel(4);
+    let (done_to, mut done) = mpsc::channel(4);
     let (hosts, hosts_seen) = watch::channel(host.clone());
     let (reports, reports_seen) = watch::channel(0);
     let (view, view_seen) = watch::channel(View::default());
@@ -112,6 +116,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         answers: answers_to,
         staged: staged_to,
         reports,
+        done: done_to,
         view,
     };
     for (name, check) in checks {
@@ -131,10 +136,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             Some(news) = news.recv() => agent.heard(news).await?,
             Some(answer) = answers.recv() => agent.answered(answer),
             Some((app, release, result)) = staged.recv() => agent.staged(&app, release, result),
-            Some((wish, to)) = asked.recv() => {
-                // Whoever asked may be gone.
-                let _ = to.send(agent.wished(wish).map_err(|e| format!("{e:#}")));
-            }
+            Some((wish, to)) = asked.recv() => agent.asked(wish, to),
+            Some(done) = done.recv() => agent.done(done),
             _ = measure.tick() => agent.measure(),
             () = tokio::time::sleep(wake) => {}
             Some(_) = signals.next() => break,
@@ -298,13 +301,15 @@ impl Agent {
     fn look_at(&mut self, name: &AppName) -> anyhow::Result<bool> {
         let now = clock::uptime();
         let seen = Seen { blocked: self.host.blocked.clone() };
+        let other = self.apps.iter().find(|(other, app)| *other != name && app.slot.run.is_some()).map(|(other, _)| other.clone());
         let Some(app) = self.apps.get_mut(name) else { return Ok(false) };
         app.pass(&self.layout, name, now);
+        app.follow(&self.layout, name, &self.config.host, &self.coordinator);
         app.revoke_when_void(&self.layout, name, self.telling.session(), now);
         if app.feel_pulse(now) {
             self.ledger.write_life(name, &app.vigil.life)?;
         }
-        let sight = app.sight(&self.layout, &self.telling, &self.policy, &seen, now);
+        let sight = app.sight(&self.layout, other.as_ref(), &self.telling, &self.policy, &seen, now);
         match next(&app.slot, &app.held, &sight) {
             Act::Idle(why) => {
                 if app.idle_because.replace(why.clone()) != Some(why.clone()) {
@@ -315,8 +320,9 @@ impl Agent {
             Act::Stage(release) => {
                 app.staging(release);
                 let (coordinator, layout, name, done) = (self.coordinator.clone(), self.layout.clone(), name.clone(), self.staged.clone());
+                let secrets = self.config.secrets.clone();
                 tokio::spawn(async move {
-                    let result = fetch::stage(coordinator, layout, name.clone(), release).await;
+                    let result = fetch::stage(coordinator, layout, name.clone(), release, secrets).await;
                     // The loop is gone only when the agent stops.
                     let _ = done.send((name, release, result)).await;
                 });
@@ -342,9 +348,10 @@ impl Agent {
                 self.ledger.write_slot(name, &record)?;
                 app.slot = record;
                 let means = Means { layout: &self.layout, config: &self.config, deployer: self.launcher.program(), answers: &self.answers };
+                app.forget_damaged(&self.layout, name);
                 app.run_over(name, &means, now);
                 self.reports.send_modify(|n| *n += 1);
-                app.forget_damaged(&self.layout, name);
+                app.wait_after_preflight(&self.layout, name, now);
                 let in_use = app.in_use();
                 if let Err(error) = fetch::sweep(&self.layout, name, &in_use) {
                     warn!(app = %name, %error, "old releases could not be removed");
@@ -380,57 +387,5 @@ impl Agent {
             changed
         });
         self.telling.tell(slots, self.host.blocked.version, now).await;
-    }
-
-    fn wished(&mut self, wish: Wish) -> anyhow::Result<String> {
-        let (name, record, done) = match wish {
-            Wish::Status => return Ok(self.said()),
-            Wish::Explain => return Ok(self.explained()),
-            Wish::Rollback(name, why) => {
-                let record = by_hand::rollback(self.slot(&name)?, Why::lossy(&format!("rolled back by hand: {why}")))?;
-                (name, record, "goes back to its previous release, and is pinned")
-            }
-            Wish::Pin(name, why) => {
-                let record = by_hand::pin(self.slot(&name)?, why);
-                (name, record, "pinned: it stays as it is")
-            }
-            Wish::Unpin(name) => {
-                let record = by_hand::unpin(self.slot(&name)?)?;
-                (name, record, "follows the coordinator again")
-            }
-        };
-        self.ledger.write_slot(&name, &record)?;
-        let begins = record.run.is_some();
-        if let Some(app) = self.apps.get_mut(&name) {
-            app.slot = record;
-        }
-        if begins {
-            self.start(&name)?;
-        }
-        let silent = if self.telling.session().is_none() { "\n! the coordinator is silent: nobody checks the floor for you" } else { "" };
-        Ok(format!("{name} {done}{silent}\nnext  pilotage-agent status"))
-    }
-
-    fn slot(&self, name: &AppName) -> anyhow::Result<&Slot> {
-        self.apps.get(name).map(|a| &a.slot).with_context(|| format!("there is no app {name} on this host"))
-    }
-
-    fn explained(&self) -> String {
-        let lines: Vec<String> = self.apps.iter().map(|(name, app)| {
-            let why = app.idle_because.as_ref().map_or("it is being worked on", |why| why.as_str());
-            let declines = app.slot.declines.as_ref().map_or_else(String::new, |why| format!("; it declines: {why}"));
-            format!("{name}  {why}{declines}")
-        }).collect();
-        let session = if self.telling.session().is_some() { "" } else { "\nno coordinator is heard: nothing new is begun, what runs goes on" };
-        if lines.is_empty() { format!("nothing was ever wanted here{session}") } else { lines.join("\n") + session }
-    }
-
-    fn said(&mut self) -> String {
-        let now = clock::uptime();
-        let mut text = format!("{} · {}", self.config.host, if self.telling.session().is_some() { "in a session" } else { "no coordinator" });
-        for (name, app) in &mut self.apps {
-            text.push_str(&format!("\n{name}  {}", app.said(now)));
-        }
-        text
     }
 }

@@ -2,14 +2,18 @@
 
 pub mod backup;
 pub mod completions;
+pub mod config;
 pub mod deploy;
 pub mod events;
 pub mod explain;
 pub mod fleet;
 pub mod host;
+pub mod import;
 pub mod package;
 pub mod recover;
+pub mod replay;
 pub mod runs;
+pub mod schema;
 pub mod simulate;
 pub mod status;
 pub mod turn;

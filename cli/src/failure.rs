@@ -67,6 +67,9 @@ pub enum Failure {
         #[source]
         source: std::io::Error,
     },
+    /// The recording is no good.
+    #[error(transparent)]
+    Recording(#[from] crate::command::replay::RecordingError),
     /// Nothing of that name.
     #[error("{0}")]
     NotFound(String),
@@ -79,7 +82,7 @@ impl Failure {
     /// The exit code (UI.md d).
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Usage(_) | Failure::Context(_) | Failure::Secret(_) | Failure::FleetFile { .. } | Failure::Bundle(_) | Failure::Read { .. } | Failure::Write { .. } => Exit::Usage,
+            Failure::Usage(_) | Failure::Context(_) | Failure::Secret(_) | Failure::FleetFile { .. } | Failure::Bundle(_) | Failure::Read { .. } | Failure::Write { .. } | Failure::Recording(_) => Exit::Usage,
             Failure::Refused(_) => Exit::Rejected,
             Failure::NotFound(_) => Exit::NotFound,
             Failure::Interrupted => Exit::Left,

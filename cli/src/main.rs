@@ -1,6 +1,7 @@
 //! `pilotage`: what people type. Reads arguments, asks the coordinator over its API, prints what it found out, and says by its
 //! exit code how it went (UI.md d).
 
+mod codedeploy;
 mod command;
 mod context;
 mod demo;
@@ -20,7 +21,9 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::turn::Turn;
-use crate::command::{Caller, backup, completions, deploy, events, explain, fleet, host, package, recover, runs, simulate, status, turn, watch};
+use crate::command::{
+    Caller, backup, completions, config, deploy, events, explain, fleet, host, import, package, recover, replay, runs, schema, simulate, status, turn, watch,
+};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -50,6 +53,8 @@ enum Command {
     #[command(subcommand)]
     Package(package::Command),
     #[command(subcommand)]
+    Config(config::Command),
+    #[command(subcommand)]
     Fleet(fleet::Command),
     Deploy(deploy::Deploy),
     Restart(deploy::Restart),
@@ -73,9 +78,12 @@ enum Command {
     Runs(runs::Runs),
     Logs(runs::Logs),
     Events(events::Args),
-    /// Copy the coordinator's store to one file on its machine
-    Backup,
+    Backup(backup::Args),
     Recover(recover::Args),
+    Replay(Box<replay::Args>),
+    #[command(subcommand)]
+    Import(import::Command),
+    Schema(schema::Args),
     /// Print the completion script of a shell
     Completions(completions::Args),
     /// The demo's web application, as its package's hooks call it
@@ -92,7 +100,11 @@ fn main() -> ExitCode {
         }),
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Simulate(args) if args.offline() => or_report(simulate::offline(args, cli.output)),
-        Command::Package(package::Command::Check { path }) => or_report(package::check(path, cli.output)),
+        Command::Replay(args) if args.offline() => or_report(replay::offline(args, cli.output)),
+        Command::Package(package::Command::Check { path, appspec }) => or_report(package::check(path, appspec.as_deref(), cli.output)),
+        Command::Config(config::Command::Check { path }) => or_report(config::check(path, cli.output)),
+        Command::Schema(args) => schema::run(args),
+        Command::Import(command) => or_report(import::run(command, cli.output)),
         _ => or_report(run(&cli)),
     };
     exit.into()
@@ -127,6 +139,8 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
 async fn no_watch(command: &Command, interrupt: &Interrupt) {
     match command {
         Command::Watch(_) | Command::Wait(_) | Command::Deploy(_) | Command::Restart(_) | Command::Rollback(_) | Command::Events(_) => std::future::pending().await,
+        Command::Config(config::Command::Push { .. }) => std::future::pending().await,
+        Command::Logs(logs) if logs.follows() => std::future::pending().await,
         _ => interrupt.wait().await,
     }
 }
@@ -134,6 +148,7 @@ async fn no_watch(command: &Command, interrupt: &Interrupt) {
 async fn dispatch(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
     match command {
         Command::Package(command) => package::run(command, caller).await,
+        Command::Config(command) => config::run(command, caller).await,
         Command::Fleet(command) => fleet::run(command, caller).await,
         Command::Deploy(args) => deploy::deploy(args, caller).await,
         Command::Restart(args) => deploy::restart(args, caller).await,
@@ -152,9 +167,10 @@ async fn dispatch(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
         Command::Runs(args) => runs::runs(args, caller).await,
         Command::Logs(args) => runs::logs(args, caller).await,
         Command::Events(args) => events::run(args, caller).await,
-        Command::Backup => backup::run(caller).await,
+        Command::Backup(args) => backup::run(args, caller).await,
         Command::Recover(args) => recover::run(args, caller).await,
+        Command::Replay(args) => replay::live(args, caller).await,
         // Handled before there is a session.
-        Command::Demo(_) | Command::Completions(_) | Command::DemoApp(_) => Ok(Exit::Reached),
+        Command::Demo(_) | Command::Completions(_) | Command::Schema(_) | Command::DemoApp(_) | Command::Import(_) => Ok(Exit::Reached),
     }
 }

@@ -2,6 +2,7 @@
 //! First line: the verdict; last line: `next` (UI.md). Text of hosts and people goes through [`crate::output::safe`] here.
 
 pub mod columns;
+pub mod configurations;
 pub mod deployment;
 pub mod explain;
 pub mod fleets;
@@ -9,6 +10,7 @@ pub mod forecast;
 pub mod hosts;
 pub mod packages;
 pub mod recovery;
+pub mod replay;
 pub mod runs;
 pub mod status;
 pub mod words;

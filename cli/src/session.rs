@@ -3,13 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use pilotage_client::{Client, ClientError, Events, Secret, encode};
+use pilotage_client::{Client, ClientError, Events, Secret, Stream, encode};
 use pilotage_shared::api::v1::{
-    BackupView, AddHost, Because, CreateDeployment, DeploymentView, EventView, Explanation, FleetApplied, FleetBody, FleetStatus, FleetView, HostAdded, HostView,
+    AddHost, BackupView, Because, ConfigurationView, CreateDeployment, DeploymentView, EventView, Explanation, FleetApplied, FleetBody, FleetStatus, FleetView, HostAdded, HostView, MakeBackup,
     PackageView, Page, PatchHost, Recover, RecoveryView, RunView, StatusView,
 };
 use pilotage_shared::ids::DeploymentId;
-use pilotage_shared::name::{FleetName, HostName, Reason};
+use pilotage_shared::name::{AppName, FleetName, HostName, Reason};
+use pilotage_shared::time::Time;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,6 +22,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 /// Bytes of a log that is shown.
 const LOG_MAX: usize = 64 << 20;
+/// Bytes of a recording, compressed.
+const RECORDING_MAX: usize = 1 << 30;
 
 /// A coordinator to talk to.
 #[derive(Clone, Debug)]
@@ -59,8 +62,20 @@ impl Session {
     }
 
     /// Copies the coordinator's store, there.
-    pub async fn make_backup(&self) -> Result<BackupView, Failure> {
-        self.post("/v1/backups", &serde_json::json!({})).await
+    pub async fn make_backup(&self, body: &MakeBackup) -> Result<BackupView, Failure> {
+        self.post("/v1/backups", body).await
+    }
+
+    /// What was recorded while a deployment was in course.
+    pub async fn recording(&self, id: &DeploymentId) -> Result<Vec<u8>, Failure> {
+        let path = format!("/v1/deployments/{}/recording", encode(&id.to_string()));
+        self.again(async || self.client.get_bytes(&path, RECORDING_MAX).await).await.map(Into::into)
+    }
+
+    /// All that was recorded since a moment.
+    pub async fn recording_since(&self, since: Time) -> Result<Vec<u8>, Failure> {
+        let path = format!("/v1/recording?since={}", since.0);
+        self.again(async || self.client.get_bytes(&path, RECORDING_MAX).await).await.map(Into::into)
     }
 
     /// What a restored store wants, and what runs.
@@ -118,6 +133,12 @@ impl Session {
         self.again(async || self.client.get_bytes(&path, LOG_MAX).await).await.map(Into::into)
     }
 
+    /// The output of a host's run in a deployment, as it comes.
+    pub async fn output(&self, id: &DeploymentId, host: &HostName) -> Result<Stream, Failure> {
+        let path = format!("/v1/deployments/{}/runs/{host}/output", encode(&id.to_string()));
+        self.again(async || self.client.stream(&path).await).await
+    }
+
     /// Every fleet as it was declared.
     pub async fn fleets(&self) -> Result<Vec<FleetView>, Failure> {
         self.list("/v1/fleets?", usize::MAX).await
@@ -142,6 +163,22 @@ impl Session {
     pub async fn packages(&self, app: Option<&str>) -> Result<Vec<PackageView>, Failure> {
         let app = app.map_or_else(String::new, |app| format!("app={}&", encode(app)));
         self.list(&format!("/v1/packages?{app}"), usize::MAX).await
+    }
+
+    /// Configurations of an app, newest first.
+    pub async fn configurations(&self, app: Option<&AppName>) -> Result<Vec<ConfigurationView>, Failure> {
+        let app = app.map_or_else(String::new, |app| format!("app={app}&"));
+        self.list(&format!("/v1/configurations?{app}"), usize::MAX).await
+    }
+
+    /// One configuration with its content; `number` as `c17`.
+    pub async fn configuration(&self, app: &AppName, number: &str) -> Result<ConfigurationView, Failure> {
+        self.get(&format!("/v1/configurations/{app}/{}", encode(number))).await
+    }
+
+    /// Releases a configuration from hold.
+    pub async fn release_configuration(&self, app: &AppName, number: &str, reason: &Reason) -> Result<ConfigurationView, Failure> {
+        self.post(&format!("/v1/configurations/{app}/{}/release", encode(number)), &Because { reason: reason.clone() }).await
     }
 
     /// One package, by `web@1.4.2` or digest.

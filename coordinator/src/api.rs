@@ -3,16 +3,19 @@
 
 mod agent;
 mod backups;
+mod configurations;
 mod deployments;
 mod events;
 mod extract;
 mod fleets;
+mod follow;
 mod guard;
 mod hosts;
 mod logs;
 mod meta;
 mod packages;
 mod paging;
+mod recordings;
 mod recovery;
 mod runs;
 mod status;
@@ -105,6 +108,11 @@ fn all() -> Routes {
         .add(is(Action::ChangePackage), routes!(packages::release))
         .add(is(Action::ChangePackage), routes!(packages::block))
         .add(is(Action::ChangePackage), routes!(packages::unblock))
+        .add(is(Action::ChangeConfiguration), routes!(configurations::manifest))
+        .add(is(Action::ChangeConfiguration), routes!(configurations::create))
+        .add(is(Action::Read), routes!(configurations::list))
+        .add(is(Action::Read), routes!(configurations::show))
+        .add(is(Action::ChangeConfiguration), routes!(configurations::release))
         .add(is(Action::Read), routes!(fleets::list))
         .add(is(Action::Read), routes!(fleets::show))
         .add(is(Action::ChangeFleet), routes!(fleets::put))
@@ -122,12 +130,17 @@ fn all() -> Routes {
         .add(is(Action::Read), routes!(deployments::show))
         .add(is(Action::Deploy), routes!(deployments::act))
         .add(is(Action::Read), routes!(deployments::explain))
+        .add(is(Action::ReadRecording), routes!(recordings::of_deployment))
+        .add(is(Action::ReadRecording), routes!(recordings::since))
         .add(is(Action::Read), routes!(runs::list))
         .add(is(Action::ReadLogs), routes!(runs::log))
+        .add(is(Action::ReadLogs), routes!(follow::output))
         .add(is(Action::Read), routes!(events::events))
         .add(Needs::OwnHost, routes!(agent::session))
         .add(is(Action::ReadPackage), routes!(agent::manifest))
+        .add(is(Action::ReadPackage), routes!(configurations::text))
         .add(is(Action::ReadPackage), routes!(agent::objects))
         .add(Needs::OwnHost, routes!(agent::put_run))
         .add(Needs::OwnHost, routes!(agent::put_log))
+        .add(Needs::OwnHost, routes!(follow::put))
 }

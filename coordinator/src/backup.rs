@@ -1,25 +1,31 @@
 //! Backups of the store: one file each, made between two commits while requests are served, on a timer or when somebody asks;
-//! and the way back. Packages and logs of hooks are files beside the store and are not in it.
+//! and the way back ([`restore`]). Packages are in it when somebody asks for them; logs of hooks never are.
 //!
 //! A restored store may be older than what hosts have seen. That is safe: it begins recovering, so nobody is moved until a
 //! person goes on (R34); who has not been heard since the start does not count (R16), and a host that has seen more than the
 //! store freezes its fleet until a person says how to go on (R18).
 
+mod contents;
+mod restore;
+
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pilotage_coordinator_core::World;
-use pilotage_coordinator_core::world::Settings;
-use pilotage_disk::{ExportError, OpenOptions};
+use pilotage_disk::durable::{self, DurableError, Replacement};
+use pilotage_disk::space;
+use pilotage_shared::digest::Digest;
 use pilotage_shared::time::{Millis, Time};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::engine::{Handle, begin_recovery};
-use crate::store::{Keep, Store, StoreError};
+use crate::engine::Handle;
+use crate::packages::{GUARD, PackageError, Packages};
+use crate::store::StoreError;
+pub use contents::Taken;
+pub use restore::{Restored, UNFINISHED, restore};
 
 /// How their names end.
 const ENDING: &str = ".backup";
@@ -39,6 +45,30 @@ pub enum BackupError {
     /// The file, or the store.
     #[error("failed to copy the store")]
     Export(#[from] pilotage_disk::ExportError),
+    /// The file.
+    #[error("failed to write the backup")]
+    Write(#[from] DurableError),
+    /// A package.
+    #[error("failed to copy the packages")]
+    Packages(#[from] PackageError),
+    /// No room for packages.
+    #[error("{path} has {free} bytes free, a backup with its packages needs {needed}, and {GUARD} must stay free: make room, or choose another backup_folder")]
+    NoSpace {
+        /// The folder.
+        path: PathBuf,
+        /// Free now.
+        free: u64,
+        /// That it would take.
+        needed: u64,
+    },
+    /// The packages of a backup.
+    #[error("{path} is not whole: {what}")]
+    Damaged {
+        /// The backup.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// The engine has ended.
     #[error("the coordinator stops")]
     Stopping,
@@ -67,6 +97,8 @@ pub struct Made {
     pub at: Time,
     /// Records in it.
     pub records: u64,
+    /// Packages in it, when they were asked for.
+    pub packages: Option<Taken>,
     /// Its size.
     pub bytes: u64,
 }
@@ -91,17 +123,25 @@ impl Backups {
         Some(self.newest.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Time)
     }
 
-    /// Makes one. It blocks commits while it is written: about a second for a million records.
-    pub async fn make(&self, engine: &Handle) -> Result<Made, BackupError> {
-        let folder = |source| BackupError::Folder { path: self.folder.clone(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(folder)?;
+    /// Makes one, with the contents of all packages if they are given. It blocks commits while the records are written: about
+    /// a second for a million of them.
+    pub async fn make(&self, engine: &Handle, packages: Option<&Arc<Packages>>) -> Result<Made, BackupError> {
+        durable::create_dirs(&self.folder, 0o700)?;
+        // No package that the records name may go before it was copied.
+        let kept = match packages {
+            Some(packages) => Some((packages.clone(), packages.gate.read().await)),
+            None => None,
+        };
         let here = self.folder.clone();
-        let made = engine.query(move |view| {
-            let path = here.join(format!("{}{ENDING}", view.now.0));
-            view.store.export(&path).map(|records| Made { path, at: view.now, records, bytes: 0 })
+        let begun = engine.query(move |view| {
+            let mut file = Replacement::begin(&here.join(format!("{}{ENDING}", view.now.0)), 0o600)?;
+            let records = view.store.export_into(&mut file)?;
+            Ok(Begun { file, at: view.now, records, packages: view.world.packages.keys().copied().collect() })
         });
-        let mut made = made.await.map_err(|_| BackupError::Stopping)??;
-        made.bytes = fs::metadata(&made.path).map_err(folder)?.len();
+        let begun: Result<Begun, BackupError> = begun.await.map_err(|_| BackupError::Stopping)?;
+        let (begun, contents) = (begun?, kept.as_ref().map(|(packages, _)| packages.clone()));
+        let written = tokio::task::spawn_blocking(move || begun.finish(contents.as_deref()));
+        let made = written.await.map_err(|_| BackupError::Stopping)??;
         self.newest.store(made.at.0, Ordering::Relaxed);
         self.prune();
         Ok(made)
@@ -116,21 +156,57 @@ impl Backups {
         }
     }
 
-    /// Makes one whenever the newest is older than `every`, until it is told to stop.
+    /// Makes one whenever the newest is older than `every`, until it is told to stop. A coordinator that is started again and
+    /// again makes no more of them: what is kept must not be pushed out by copies of one moment.
     pub async fn keep_making(&self, every: Millis, engine: Handle, stop: CancellationToken) {
-        let every = std::time::Duration::from_millis(every.0);
-        let mut beat = tokio::time::interval(every);
-        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut wait = match self.newest() {
+            None => Millis(0),
+            Some(newest) => match engine.query(|view| view.now).await {
+                Ok(now) => Millis(every.0.saturating_sub(now.0.saturating_sub(newest.0))),
+                Err(_) => return,
+            },
+        };
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = beat.tick() => match self.make(&engine).await {
-                    Ok(made) => info!(path = %made.path.display(), records = made.records, bytes = made.bytes, "backup made"),
-                    Err(BackupError::Stopping) => return,
-                    Err(error) => error!(error = %said(&error), "no backup could be made"),
-                },
+                () = tokio::time::sleep(std::time::Duration::from_millis(wait.0)) => {}
             }
+            match self.make(&engine, None).await {
+                Ok(made) => info!(path = %made.path.display(), records = made.records, bytes = made.bytes, "backup made"),
+                Err(BackupError::Stopping) => return,
+                Err(error) => error!(error = %said(&error), "no backup could be made"),
+            }
+            wait = every;
         }
+    }
+}
+
+/// The records are in it; nobody waits for the rest.
+struct Begun {
+    file: Replacement,
+    at: Time,
+    records: u64,
+    packages: Vec<Digest>,
+}
+
+impl Begun {
+    fn finish(mut self, contents: Option<&Packages>) -> Result<Made, BackupError> {
+        let path = self.file.path().to_owned();
+        let packages = match contents {
+            None => None,
+            Some(packages) => {
+                let plan = contents::plan(packages, &self.packages)?;
+                let folder = path.parent().unwrap_or(Path::new("."));
+                let free = space::free_bytes(folder).map_err(|source| BackupError::Folder { path: folder.to_owned(), source })?;
+                if free < plan.bytes.saturating_add(GUARD) {
+                    return Err(BackupError::NoSpace { path: folder.to_owned(), free, needed: plan.bytes });
+                }
+                Some(contents::write(packages, plan, &path, &mut self.file)?)
+            }
+        };
+        self.file.finish()?;
+        let bytes = fs::metadata(&path).map_err(|source| BackupError::Folder { path: path.clone(), source })?.len();
+        Ok(Made { path, at: self.at, records: self.records, packages, bytes })
     }
 }
 
@@ -142,60 +218,18 @@ fn made(folder: &Path) -> Vec<(u64, PathBuf)> {
     found
 }
 
+/// The newest backup of a folder, for who needs one.
+pub fn newest_in(folder: &Path) -> Option<PathBuf> {
+    made(folder).pop().map(|(_, path)| path)
+}
+
 /// When a backup was made: its name says so, unless somebody has given it another.
 fn moment(backup: &Path) -> Option<Time> {
     backup.file_name()?.to_str()?.strip_suffix(ENDING)?.parse().ok().map(Time)
 }
 
-/// What a restored store holds.
-#[derive(Debug)]
-pub struct Restored {
-    /// Hosts that are in it.
-    pub hosts: usize,
-    /// Fleets.
-    pub fleets: usize,
-    /// Deployments.
-    pub deployments: usize,
-}
-
-/// Makes a store in `state` from a backup; only where there is none. Nothing half-made stays.
-pub fn restore(backup: &Path, state: &Path) -> Result<Restored, BackupError> {
-    let store = state.join("store");
-    if store.exists() {
-        return Err(BackupError::Exists(state.to_owned()));
-    }
-    let folder = |source| BackupError::Folder { path: state.to_owned(), source };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(folder)?;
-    match recovering(backup, &store).map_err(|e| newer(backup, e)) {
-        Ok(world) => Ok(Restored { hosts: world.hosts.len(), fleets: world.fleets.len(), deployments: world.deployments.len() }),
-        Err(error) => {
-            // What was made of a backup that is no good is no store.
-            let _ = fs::remove_dir_all(&store);
-            Err(error)
-        }
-    }
-}
-
-/// The store of a backup, in which nobody is moved until a person goes on (R34).
-fn recovering(backup: &Path, folder: &Path) -> Result<World, BackupError> {
-    drop(pilotage_disk::import(backup, folder, OpenOptions::default())?);
-    let keep = Keep { history: u64::MAX, runs: usize::MAX };
-    let (mut store, mut world) = Store::open(folder, Settings { heartbeat: Millis::seconds(5) }, keep)?;
-    begin_recovery(&mut store, &mut world, moment(backup))?;
-    Ok(world)
-}
-
-/// What only a newer program understands is no damage.
-fn newer(backup: &Path, error: BackupError) -> BackupError {
-    let what = match &error {
-        BackupError::Export(source @ ExportError::Newer { .. }) => source.to_string(),
-        BackupError::Store(StoreError::Codec { source, .. }) if source.is_newer() => source.to_string(),
-        _ => return error,
-    };
-    BackupError::Newer { path: backup.to_owned(), what }
-}
-
-fn said(error: &dyn std::error::Error) -> String {
+/// With all that is behind it.
+pub fn said(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -9,6 +9,8 @@ use pilotage_shared::time::Millis;
 use serde::Deserialize;
 use tracing_subscriber::filter::Targets;
 
+use crate::recording::Limits;
+
 /// Where the state lies when nobody says otherwise.
 const STATE: &str = "/var/lib/pilotage-coordinator";
 /// Where people and agents of this machine find the coordinator.
@@ -22,15 +24,20 @@ const PACKAGES_KEEP: usize = 10;
 /// Backups that stay: a day of hourly ones.
 const BACKUP_KEEP: usize = 24;
 
+/// How long recordings are kept.
+const RECORDING_KEEP: Millis = Millis::seconds(35 * 24 * 3600);
+/// Megabytes of recordings that are kept.
+const RECORDING_MAX_MB: u64 = 2048;
+
 /// The flags.
 #[derive(Debug, Default, Parser)]
 #[command(name = "pilotage-coordinator", version, about = "Keeps the state of the world and tells each host what it should run")]
 pub struct Flags {
     /// Configuration file (TOML); a flag outranks it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Folder of the store, the packages and the logs [default: /var/lib/pilotage-coordinator]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// Unix socket to listen on; who may open it may deploy [default: /run/pilotage/coordinator.sock]
     #[arg(long, value_name = "PATH")]
@@ -54,7 +61,7 @@ pub struct Flags {
     #[arg(long, value_name = "DIR")]
     pub backup_folder: Option<PathBuf>,
     /// Log level, also by target: info,pilotage_coordinator=debug [default: info]
-    #[arg(long, value_name = "LEVELS")]
+    #[arg(long, global = true, value_name = "LEVELS")]
     pub log: Option<String>,
     /// Something else than to serve
     #[command(subcommand)]
@@ -87,6 +94,9 @@ struct File {
     backup_every: Option<String>,
     backup_folder: Option<PathBuf>,
     backup_keep: Option<usize>,
+    recording: Option<bool>,
+    recording_keep: Option<String>,
+    recording_max_mb: Option<u64>,
 }
 
 /// Checked settings.
@@ -118,6 +128,8 @@ pub struct Config {
     pub backup_folder: PathBuf,
     /// How many stay.
     pub backup_keep: usize,
+    /// How much of what the core was given is recorded; none: nothing.
+    pub recording: Option<Limits>,
 }
 
 /// Why the settings are not good. Nothing was started.
@@ -171,6 +183,12 @@ impl Config {
         if let Some(span) = backup_every.filter(|span| span.0 < 10_000) {
             return Err(wrong("backup_every", format!("{span} is less than 10s")));
         }
+        let keep = match file.recording_keep {
+            Some(text) => text.parse::<Millis>().map_err(|e| wrong("recording_keep", e.to_string()))?,
+            None => RECORDING_KEEP,
+        };
+        let bytes = file.recording_max_mb.unwrap_or(RECORDING_MAX_MB).saturating_mul(1_000_000);
+        let recording = file.recording.unwrap_or(true).then_some(Limits { keep, bytes });
         let state = flags.state.or(file.state).unwrap_or_else(|| STATE.into());
         let socket = flags.socket.or(file.socket).unwrap_or_else(|| SOCKET.into());
         let length = socket.as_os_str().len();
@@ -189,6 +207,7 @@ impl Config {
             backup_every,
             backup_folder: flags.backup_folder.or(file.backup_folder).unwrap_or_else(|| state.join("backups")),
             backup_keep: file.backup_keep.unwrap_or(BACKUP_KEEP),
+            recording,
             state,
             socket,
             listen,
@@ -230,6 +249,7 @@ mod tests {
         check("heartbeat = '1ms'", "between");
         check("listen = '0.0.0.0:7400'", "--insecure");
         check("backup_every = '1s'", "less than 10s");
+        check("recording_keep = 'for ever'", "recording_keep");
         check("log = 'loud=loud'", "log");
         assert!(flags(&["--config", "/nowhere/x.toml"]).unwrap_err().to_string().contains("/nowhere/x.toml"));
         assert!(flags(&["--socket", &format!("/{}", "s".repeat(107))]).unwrap_err().to_string().contains("108"));

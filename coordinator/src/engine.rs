@@ -31,6 +31,8 @@ use pilotage_shared::time::Time;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
+use crate::follow::Follows;
+use crate::recording::Recorder;
 use crate::sessions::Hub;
 use crate::store::{Store, StoreError};
 use batch::{Batch, Cause};
@@ -46,8 +48,8 @@ pub use tracker::{Tracker, stands_still};
 const INPUTS: usize = 512;
 /// Jobs that may wait.
 const QUEUE: usize = 2048;
-/// Planned changes of one turn; the rest comes in the next, so that no caller waits for all of them.
-const PLANNED: usize = 2000;
+/// Planned changes of one turn.
+const PLANNED: usize = pilotage_coordinator_core::plan::TURN;
 /// How often a full disk is looked at again.
 const FULL_DISK: Duration = Duration::from_secs(2);
 
@@ -56,6 +58,7 @@ const FULL_DISK: Duration = Duration::from_secs(2);
 pub struct Engine {
     world: World,
     store: Store,
+    recorder: Recorder,
     clock: Clock,
     hub: Hub,
     tracker: Tracker,
@@ -72,18 +75,19 @@ pub struct Engine {
 
 impl Engine {
     /// Takes an open store and its world; the start itself is the first input (R16), committed before anybody is answered.
-    pub fn start(store: Store, world: World, epoch: Epoch) -> Result<(Engine, Handle), StoreError> {
+    pub fn start(store: Store, world: World, epoch: Epoch, recorder: Recorder) -> Result<(Engine, Handle), StoreError> {
         let mut clock = Clock::not_before(store.newest_at()?);
         let (sender, jobs) = mpsc::channel(QUEUE);
         let (newest, position) = watch::channel(store.newest());
         let tokens = Tokens::of(&world);
         let numbers = Numbers::default();
-        let handle = Handle::new(sender, position, tokens.clone(), numbers.clone());
+        let follows = Follows::default();
+        let handle = Handle::new(sender, position, tokens.clone(), numbers.clone(), follows.clone());
         let started_at = clock.now();
-        let (hub, tracker) = (Hub::default(), Tracker::default());
+        let (hub, tracker) = (Hub::new(follows), Tracker::default());
         let dirty = world.fleets.keys().cloned().collect();
         let mut engine =
-            Engine { world, store, clock, hub, tracker, numbers, started_at, dirty, wake_at: None, full: false, jobs, newest, tokens };
+            Engine { world, store, recorder, clock, hub, tracker, numbers, started_at, dirty, wake_at: None, full: false, jobs, newest, tokens };
         engine.begin(epoch)?;
         Ok((engine, handle))
     }
@@ -98,8 +102,12 @@ impl Engine {
             request: Request::Start { epoch },
         };
         let mut batch = Batch::default();
+        self.recorder.begin(&self.world, &self.dirty, self.started_at, self.store.newest());
         match admit(&self.world, &input, self.started_at) {
-            Ok(admitted) => self.apply_unit(&mut batch, &admitted.changes, &Cause::of(&input))?,
+            Ok(admitted) => {
+                self.recorder.input(&self.world, &input, &admitted);
+                self.apply_unit(&mut batch, &admitted.changes, &Cause::of(&input))?;
+            }
             // Only an error of ours could do it; without an epoch no host is ever commanded.
             Err(rejected) => warn!(%rejected, "the start was refused"),
         }
@@ -118,6 +126,7 @@ impl Engine {
                 break;
             }
         }
+        self.recorder.flush(self.store.newest());
         self.hub.close_all("the coordinator stops");
         info!("engine stopped");
         Ok(())
@@ -155,6 +164,10 @@ impl Engine {
                 info!("there is room on the disk again");
             }
         }
+        let now = self.clock.now();
+        if !full {
+            self.recorder.begin(&self.world, &self.dirty, now, self.store.newest());
+        }
         let mut go_on = true;
         let mut queries = Vec::new();
         for job in jobs {
@@ -171,6 +184,7 @@ impl Engine {
                     batch.after.push(Box::new(move || drop(reply.send(Ok(())))));
                 }
                 Job::Query(query) => queries.push(query),
+                Job::Tell(host) => drop(batch.touched.hosts.insert(host)),
                 Job::Stop => go_on = false,
             }
         }
@@ -178,6 +192,9 @@ impl Engine {
             self.plan(&mut batch)?;
         }
         self.finish(batch)?;
+        if !queries.is_empty() {
+            self.recorder.flush(self.store.newest());
+        }
         let view = self.view();
         for query in queries {
             query(&view);
@@ -187,7 +204,7 @@ impl Engine {
 
     fn view(&mut self) -> View<'_> {
         let now = self.clock.now();
-        View { world: &self.world, store: &self.store, tracker: &self.tracker, started_at: self.started_at, now, full: self.full }
+        View { world: &self.world, store: &self.store, tracker: &self.tracker, recorder: &self.recorder, started_at: self.started_at, now, full: self.full }
     }
 
     fn ask(&mut self, batch: &mut Batch, ask: Ask) -> Result<(), StoreError> {
@@ -205,6 +222,7 @@ impl Engine {
         self.numbers.input(admitted.is_ok());
         let answer = match admitted {
             Ok((input, admitted)) => {
+                self.recorder.input(&self.world, &input, &admitted);
                 self.apply_unit(batch, &admitted.changes, &Cause::of(&input))?;
                 if let (Some(host), Request::Status { .. } | Request::Heartbeat { .. }) = (&host, &input.request) {
                     batch.heard.insert(host.clone());
@@ -248,6 +266,7 @@ impl Engine {
 
     fn plan(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let now = self.clock.now();
+        self.recorder.plan(now);
         let cause = Cause::rule("plan");
         let mut planned = 0;
         while planned < PLANNED {
@@ -259,6 +278,7 @@ impl Engine {
             }
             planned += next.changes.len();
             for change in &next.changes {
+                self.recorder.planned(change);
                 self.apply_unit(batch, std::slice::from_ref(change), &cause)?;
             }
         }
@@ -269,6 +289,7 @@ impl Engine {
     fn finish(&mut self, batch: Batch) -> Result<(), StoreError> {
         let Batch { units, touched, after, sessions, heard } = batch;
         self.numbers.commit(units.len());
+        self.recorder.end_turn(self.store.newest(), !units.is_empty());
         self.store.commit(units)?;
         self.newest.send_if_modified(|position| {
             let new = self.store.newest();

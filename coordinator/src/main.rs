@@ -9,7 +9,7 @@ use clap::Parser;
 use futures_util::StreamExt;
 use pilotage_coordinator::backup;
 use pilotage_coordinator::config::{Command, Config, Flags};
-use pilotage_coordinator::service::Service;
+use pilotage_coordinator::service::{Service, ServiceError};
 use signal_hook_tokio::Signals;
 use tracing::{error, info};
 use tracing_subscriber::prelude::*;
@@ -31,7 +31,27 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(run(&config)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&error, 1),
+        Err(error) => {
+            let code = complain(&error, 1);
+            if let Some(ServiceError::Store(error)) = error.downcast_ref::<ServiceError>()
+                && error.is_damage()
+            {
+                advise(&config);
+            }
+            code
+        }
+    }
+}
+
+/// What is damaged stays so: the way out is a backup.
+#[expect(clippy::print_stderr, reason = "the last word of the process, also when nothing is logged")]
+fn advise(config: &Config) {
+    let (state, store) = (config.state.display(), config.state.join("store"));
+    let newest = backup::newest_in(&config.backup_folder);
+    let file = newest.as_ref().map_or_else(|| "BACKUP".to_owned(), |path| path.display().to_string());
+    eprintln!("next  mv {0} {0}.broken && pilotage-coordinator restore {file} --state {state}", store.display());
+    if newest.is_none() {
+        eprintln!("      there is no backup in {}", config.backup_folder.display());
     }
 }
 
@@ -54,7 +74,13 @@ fn restore(config: &Config, backup: &Path) -> ExitCode {
     match backup::restore(backup, &config.state) {
         Ok(restored) => {
             println!("restored {}: {} hosts, {} fleets, {} deployments", config.state.display(), restored.hosts, restored.fleets, restored.deployments);
-            println!("packages, logs and the people's token are not in a backup: copy packages/, logs/ and token beside the store, if you have them");
+            if restored.contents > 0 {
+                println!("  with the contents of {} packages", restored.contents);
+            }
+            if restored.missing > 0 {
+                println!("  without the contents of {} packages: copy packages/ beside the store, or push them again", restored.missing);
+            }
+            println!("  logs and the people's token are not in a backup: copy logs/ and token beside the store, if you have them");
             println!("next  start the coordinator; nobody is moved until a person has gone on: pilotage recover");
             ExitCode::SUCCESS
         }

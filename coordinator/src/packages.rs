@@ -3,6 +3,7 @@
 //! A package exists when the engine has its record; what lies here without one is what an unfinished upload left, and goes
 //! with the next sweep.
 
+mod configurations;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -98,8 +99,8 @@ impl Packages {
         if uploads.exists() {
             fs::remove_dir_all(&uploads).map_err(failed("clear", &uploads))?;
         }
-        for part in [&uploads, &folder.join("manifests")] {
-            fs::create_dir_all(part).map_err(failed("make the folder", part))?;
+        for part in [&uploads, &folder.join("manifests"), &folder.join("configurations"), &folder.join("objects")] {
+            durable::create_dirs(part, 0o755)?;
         }
         let objects = Objects::open(&folder.join("objects"))?;
         let (gate, deleted) = (tokio::sync::RwLock::new(()), tokio::sync::Notify::new());
@@ -140,13 +141,16 @@ impl Packages {
         manifest.objects().into_iter().filter(|(digest, _)| !self.objects.has(digest)).collect()
     }
 
-    /// Takes objects of a manifest that was sent before; gives the bytes that they hold.
-    pub fn add_objects(&self, package: &Digest, from: impl Read) -> Result<u64, PackageError> {
+    /// Takes objects of a manifest (of a package or a configuration) that was sent before; gives the bytes that they hold.
+    pub fn add_objects(&self, of: &Digest, from: impl Read) -> Result<u64, PackageError> {
         self.room()?;
-        let manifest = self.manifest(package)?;
-        let missing = self.missing(&manifest);
+        let wanted = match self.configuration(of) {
+            Err(PackageError::Unknown(_)) => self.manifest(of)?.objects(),
+            configuration => configuration?.objects(),
+        };
+        let missing: BTreeMap<Digest, u64> = wanted.iter().filter(|(digest, _)| !self.objects.has(digest)).map(|(d, size)| (*d, *size)).collect();
         // What is here already may come again: the caller may have asked before another upload brought it.
-        pack::read(&self.objects, &manifest.objects(), from)?;
+        pack::read(&self.objects, &wanted, from)?;
         Ok(missing.iter().filter(|(d, _)| self.objects.has(d)).map(|(_, size)| size).sum())
     }
 

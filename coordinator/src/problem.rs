@@ -26,6 +26,7 @@ const OWN: &[(&str, u16, &str)] = &[
     ("media-type", 415, "The media type is not the one expected"),
     ("misdirected", 421, "The name is not served here"),
     ("package-invalid", 422, "The package is not valid"),
+    ("configuration-invalid", 422, "The configuration is not valid"),
     ("headers-too-large", 431, "The headers are too large"),
     ("internal", 500, "The coordinator has failed"),
     ("stopping", 503, "The coordinator stops"),
@@ -45,6 +46,10 @@ const CORE: &[(&str, &str)] = &[
     ("package-held", "The package is held"),
     ("package-blocked", "The package is blocked"),
     ("package-not-held", "The package is not held"),
+    ("unknown-configuration", "There is no such configuration"),
+    ("configuration-in-use", "The configuration is in use"),
+    ("configuration-held", "The configuration is held with this package"),
+    ("configuration-not-held", "The configuration is not held"),
     ("no-members", "The fleet has no members"),
     ("unexpected-members", "The selector matches another number of hosts"),
     ("floor-too-high", "The floor can never be kept"),
@@ -151,12 +156,29 @@ impl From<Rejected> for Refused {
                 problem.deployment = Some(id.to_string());
                 problem.lift = Some(format!("pilotage cancel {id} --reason …"));
             }
+            Rejected::ConfigurationHeld { release, config, by, .. } => {
+                problem.package = Some(release.clone());
+                problem.deployment = Some(by.to_string());
+                problem.fleet = Some(by.fleet.to_string());
+                problem.lift = Some(match config {
+                    Some(number) => format!("pilotage config release c{number} --fleet {} --reason …", by.fleet),
+                    None => format!("pilotage package release {release} --reason …"),
+                });
+            }
+            Rejected::OtherPackage { id, package } => {
+                problem.deployment = Some(id.to_string());
+                problem.package = Some(package.clone());
+                problem.lift = Some(format!("pilotage wait {}", id.fleet));
+            }
             Rejected::UnknownDeployment(id) | Rejected::Over(id) | Rejected::GoingBack(id) => problem.deployment = Some(id.to_string()),
             Rejected::Recovering => problem.lift = Some("pilotage recover".into()),
             Rejected::Unheard { .. } => problem.lift = Some("pilotage recover --go-on --reason …".into()),
             Rejected::NotAllowed { .. }
             | Rejected::NotRecovering
             | Rejected::KeyReused(_)
+            | Rejected::UnknownConfiguration { .. }
+            | Rejected::ConfigurationInUse { .. }
+            | Rejected::ConfigurationNotHeld { .. }
             | Rejected::UnknownPackage(_)
             | Rejected::Unexpected { .. }
             | Rejected::FloorTooHigh { .. }

@@ -2,21 +2,22 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use pilotage_coordinator_core::world::Settings;
+use pilotage_disk::durable;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::api::{App, Logs, router};
-use crate::backup::Backups;
+use crate::backup::{Backups, UNFINISHED};
 use crate::config::Config;
 use crate::engine::{Engine, Handle};
 use crate::packages::{PackageError, Packages, sweep_forever};
 use crate::principal::{Names, Secrets, epoch};
+use crate::recording::Recorder;
 use crate::server::{self, ListenError};
 use crate::store::{Keep, Store, StoreError};
 
@@ -31,6 +32,9 @@ pub enum ServiceError {
         /// Why.
         source: io::Error,
     },
+    /// Somebody began to restore here: an empty store is not what is meant.
+    #[error("the restore into {0} was interrupted: do it again (pilotage-coordinator restore BACKUP --state {0}), or remove {0}/{UNFINISHED} to begin with an empty store")]
+    Unfinished(String),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -81,10 +85,13 @@ impl Service {
             move |source| ServiceError::State { path, source }
         };
         let folder = &config.state;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(state(folder))?;
+        durable::create_dirs(folder, 0o700).map_err(|e| state(folder)(e.source))?;
+        if folder.join(UNFINISHED).exists() && !folder.join("store").exists() {
+            return Err(ServiceError::Unfinished(folder.display().to_string()));
+        }
         let settings = Settings { heartbeat: config.heartbeat };
         let keep = Keep { history: config.history_keep, runs: config.runs_keep };
-        let (store, world) = Store::open(&folder.join("store"), settings, keep)?;
+        let (store, world) = Store::open(&folder.join("store"), &config.backup_folder, settings, keep)?;
         if let Some(warning) = store.warning() {
             warn!(warning, "the store's file system");
         }
@@ -100,7 +107,11 @@ impl Service {
         };
         let listening = tcp.as_ref().and_then(|l| l.local_addr().ok());
         let (hosts, fleets) = (world.hosts.len(), world.fleets.len());
-        let (engine, handle) = Engine::start(store, world, epoch().map_err(state(folder))?)?;
+        let recorder = match config.recording {
+            Some(limits) => Recorder::new(&folder.join("recording"), limits, store.newest()),
+            None => Recorder::off(),
+        };
+        let (engine, handle) = Engine::start(store, world, epoch().map_err(state(folder))?, recorder)?;
         let ended = CancellationToken::new();
         let (runtime, guard) = (tokio::runtime::Handle::current(), ended.clone().drop_guard());
         let run = move || {

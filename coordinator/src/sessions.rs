@@ -15,6 +15,7 @@ use pilotage_shared::intent::{Answers, Blocked};
 use pilotage_shared::name::HostName;
 use pilotage_shared::wire::Welcome;
 
+use crate::follow::Follows;
 pub use outbox::Outbox;
 pub use serve::serve;
 
@@ -22,9 +23,15 @@ pub use serve::serve;
 #[derive(Debug, Default)]
 pub struct Hub {
     sessions: BTreeMap<HostName, Arc<Outbox>>,
+    follows: Follows,
 }
 
 impl Hub {
+    /// With those whose output is watched.
+    pub fn new(follows: Follows) -> Self {
+        Self { sessions: BTreeMap::new(), follows }
+    }
+
     /// A session begins; an older one of the same host ends.
     pub fn begin(&mut self, host: HostName, welcome: Welcome, outbox: Arc<Outbox>) {
         outbox.welcome(welcome);
@@ -72,9 +79,12 @@ impl Hub {
         }
     }
 
-    fn tell(&self, world: &World, host: &HostName) {
+    /// Tells one host what is wished of it; that its output is watched is no fact of the world.
+    pub fn tell(&self, world: &World, host: &HostName) {
         if let Some(outbox) = self.sessions.get(host) {
-            outbox.intents(world.intents(host), &world.blocked);
+            let mut intents = world.intents(host);
+            intents.iter_mut().for_each(|i| i.follow = self.follows.wants(host, &i.app));
+            outbox.intents(intents, &world.blocked);
         }
     }
 

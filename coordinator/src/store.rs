@@ -4,6 +4,7 @@
 
 mod codec;
 mod history;
+mod migrate;
 mod runs;
 
 use std::path::Path;
@@ -11,6 +12,7 @@ use std::path::Path;
 use pilotage_coordinator_core::change::Key;
 use pilotage_coordinator_core::world::load::Record as Fact;
 use pilotage_coordinator_core::world::{Settings, World};
+use pilotage_disk::durable::Replacement;
 use pilotage_disk::{OpenOptions, Record, RecordStore, Unit, Write};
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{AppName, HostName};
@@ -19,6 +21,7 @@ use pilotage_shared::time::Time;
 
 pub use codec::CodecError;
 pub use history::{Entry, Scope};
+pub use migrate::MigrateError;
 use history::Chain;
 use runs::Runs;
 
@@ -35,6 +38,8 @@ pub(crate) const DEPLOYMENTS: u8 = 5;
 pub(crate) const SLOTS: u8 = 6;
 pub(crate) const REMEMBERED: u8 = 7;
 pub(crate) const LEFT: u8 = 8;
+pub(crate) const CONFIGURATIONS: u8 = 20;
+pub(crate) const HELD_PAIRS: u8 = 21;
 pub(crate) const HISTORY: u8 = 10;
 pub(crate) const RUNS: u8 = 11;
 pub(crate) const RUN_EVENTS: u8 = 12;
@@ -53,6 +58,20 @@ pub enum StoreError {
         /// What is wrong.
         source: CodecError,
     },
+    /// An older one could not be changed to the form of this program.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+}
+
+impl StoreError {
+    /// What is there is not what was written: only a backup helps.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            StoreError::Disk(error) => error.is_damage(),
+            StoreError::Codec { source, .. } => !source.is_newer(),
+            StoreError::Migrate(_) => false,
+        }
+    }
 }
 
 /// What is kept.
@@ -76,10 +95,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens (or makes) the store, reads and checks every record, and makes a world of them.
-    pub fn open(folder: &Path, settings: Settings, keep: Keep) -> Result<(Store, World), StoreError> {
+    /// Opens (or makes) the store, changes an older one to the form of this program (with a backup in `backups` first), reads
+    /// and checks every record, and makes a world of them.
+    pub fn open(folder: &Path, backups: &Path, settings: Settings, keep: Keep) -> Result<(Store, World), StoreError> {
         let options = OpenOptions::default();
-        let records = RecordStore::open(folder, options)?;
+        let mut records = RecordStore::open(folder, options)?;
+        migrate::migrate(folder, &mut records, backups)?;
         let (mut chain, mut runs, mut facts) = (Chain::default(), Runs::default(), Vec::new());
         let mut failed = None;
         records.load(|record| {
@@ -185,8 +206,8 @@ impl Store {
     }
 
     /// Copies all records to one file; by the thread that commits, between two commits. Returns their number.
-    pub fn export(&self, path: &Path) -> Result<u64, pilotage_disk::ExportError> {
-        self.records.export(path)
+    pub fn export_into(&self, file: &mut Replacement) -> Result<u64, pilotage_disk::ExportError> {
+        self.records.export_into(file)
     }
 
     /// Bytes on disk.
@@ -203,6 +224,7 @@ fn take(record: Record, chain: &mut Chain, runs: &mut Runs, facts: &mut Vec<Fact
     match record.table {
         HISTORY => chain.take(&record),
         META if record.key == history::ANCHOR => chain.anchor(&record),
+        META if record.key == migrate::KEY => Ok(()),
         RUNS => runs.take(&record),
         RUN_EVENTS => Ok(()),
         _ => {

@@ -2,6 +2,7 @@
 //! health, policies, manifests, and the frames between coordinator and host. No IO, no async, no clock.
 
 pub mod api;
+pub mod configuration;
 pub mod digest;
 pub mod fleet;
 pub mod health;

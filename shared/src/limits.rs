@@ -18,6 +18,16 @@ pub const JSON_MAX: usize = 1 << 20;
 pub const HEADERS_MAX: usize = 16 << 10;
 /// Bytes of a manifest's text: 128 MiB.
 pub const MANIFEST_MAX: u64 = 128 << 20;
+/// Bytes of a configuration's manifest: 1 MiB.
+pub const CONFIGURATION_MAX: usize = 1 << 20;
+/// Variables, files and secrets of a configuration.
+pub const CONFIGURATION_ENTRIES_MAX: usize = 1000;
+/// Bytes in all files of a configuration: 16 MiB.
+pub const CONFIGURATION_BYTES_MAX: u64 = 16 << 20;
+/// Bytes of one variable's value: the kernel takes 128 KiB for one, and all of them share what it takes for all.
+pub const CONFIGURATION_VALUE_MAX: usize = 8 << 10;
+/// Bytes of one secret: 64 KiB.
+pub const SECRET_MAX: usize = 64 << 10;
 /// Bytes read to find and read a zip's directory, which is held in memory: 64 MiB, 268 for each of [`ENTRIES_MAX`].
 pub const ZIP_DIRECTORY_MAX: u64 = 64 << 20;
 /// Entries of a manifest.

@@ -262,7 +262,7 @@ fn entry(line: &str) -> Option<Entry> {
 }
 
 /// A JSON string; control characters never occur in what is quoted.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -276,7 +276,7 @@ fn quote(text: &str) -> String {
 }
 
 /// The JSON string at the beginning, and what stands behind it.
-fn unquote(text: &str) -> Option<(String, &str)> {
+pub(crate) fn unquote(text: &str) -> Option<(String, &str)> {
     let mut out = String::new();
     let mut chars = text.strip_prefix('"')?.char_indices();
     while let Some((i, c)) = chars.next() {

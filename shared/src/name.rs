@@ -76,6 +76,8 @@ names! {
     HostName = "host",
     /// The key of a label, as `zone`.
     LabelKey = "label",
+    /// A secret as hosts call it in their own files: `db-password`.
+    SecretName = "secret",
 }
 
 /// The value of a label; free of control characters, at most 63 bytes.

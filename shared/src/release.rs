@@ -11,7 +11,7 @@ use crate::name::{AppName, Version};
 pub struct Release {
     /// The package's manifest digest.
     pub package: Digest,
-    /// The configuration object's digest; none until configuration exists.
+    /// The configuration object's digest; none: it has none.
     pub config: Option<Digest>,
     /// Rises with each restart of the same package.
     pub restart: u32,
@@ -21,6 +21,13 @@ impl Release {
     /// The release of a package as it comes: no configuration, never restarted.
     pub fn of(package: Digest) -> Self {
         Self { package, config: None, restart: 0 }
+    }
+
+    /// The folder of a host that holds its rendered configuration: one for each release, so that secrets are read anew with
+    /// a restart, and what runs is never rendered over. None: it has no configuration.
+    pub fn config_folder(&self) -> Option<String> {
+        let config = self.config?;
+        Some(Digest::of(format!("{} {config} {}", self.package, self.restart).as_bytes()).hex())
     }
 }
 

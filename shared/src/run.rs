@@ -56,11 +56,19 @@ pub enum Event {
     BeforeAllowTraffic,
     /// After it does.
     AfterAllowTraffic,
+    /// Ours: the new release looks at the host, with the permission, before anything is disturbed.
+    Preflight,
+    /// Ours: requests in course come to their end.
+    Drain,
+    /// Ours: the new release is told that its run turns back.
+    OnFailure,
+    /// Ours: the previous release is told that it is back.
+    OnRollback,
 }
 
 impl Event {
-    /// All, in the order in which they run.
-    pub const ALL: [Event; 12] = [
+    /// CodeDeploy's and our own tasks among them, in the order in which they run; behind them ours that CodeDeploy has no place for.
+    pub const ALL: [Event; 16] = [
         Event::BeforeBlockTraffic,
         Event::AfterBlockTraffic,
         Event::ApplicationStop,
@@ -71,6 +79,23 @@ impl Event {
         Event::ApplicationStart,
         Event::ValidateService,
         Event::HealthCheck,
+        Event::BeforeAllowTraffic,
+        Event::AfterAllowTraffic,
+        Event::Preflight,
+        Event::Drain,
+        Event::OnFailure,
+        Event::OnRollback,
+    ];
+
+    /// The events that CodeDeploy runs scripts for (F6), in their order.
+    pub const SCRIPTED: [Event; 9] = [
+        Event::BeforeBlockTraffic,
+        Event::AfterBlockTraffic,
+        Event::ApplicationStop,
+        Event::BeforeInstall,
+        Event::AfterInstall,
+        Event::ApplicationStart,
+        Event::ValidateService,
         Event::BeforeAllowTraffic,
         Event::AfterAllowTraffic,
     ];
@@ -90,6 +115,10 @@ impl Event {
             Event::HealthCheck => "HealthCheck",
             Event::BeforeAllowTraffic => "BeforeAllowTraffic",
             Event::AfterAllowTraffic => "AfterAllowTraffic",
+            Event::Preflight => "Preflight",
+            Event::Drain => "Drain",
+            Event::OnFailure => "OnFailure",
+            Event::OnRollback => "OnRollback",
         }
     }
 

@@ -127,6 +127,10 @@ pub enum Cause {
     NeverStarted,
     /// A task of our own, or starting the hook.
     Own,
+    /// It asks to be tried again later (exit 21).
+    Later,
+    /// It asks for a reboot, to go on behind it (exit 194).
+    Reboot,
 }
 
 impl Cause {
@@ -141,11 +145,20 @@ impl Cause {
             Cause::Missing => 1,
             Cause::NotExecutable => 2,
             Cause::TimedOut => 3,
-            Cause::Exited(_) | Cause::Killed(_) => 4,
+            Cause::Exited(_) | Cause::Killed(_) | Cause::Later | Cause::Reboot => 4,
             Cause::Lost | Cause::NeverStarted | Cause::Own => 5,
             Cause::LeftOpen => 6,
         }
     }
+}
+
+/// How often a hook was begun, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tries {
+    /// So often.
+    pub count: u32,
+    /// Its first begin and its last end, when both were in this boot.
+    pub span: Option<(Uptime, Uptime)>,
 }
 
 /// All records of one run, in order, each legal after those before it.
@@ -289,6 +302,40 @@ impl Journal {
         self.records.iter().filter(lost).count()
     }
 
+    /// How a task that asked to be tried again has been tried; none when its last end is another. Within one boot: one that
+    /// has asked in an earlier boot has been waited for.
+    pub fn tries(&self, task: Task) -> Option<Tries> {
+        if !matches!(self.end(task), Some(End::Failed(failure)) if failure.cause == Cause::Later) {
+            return None;
+        }
+        let (mut count, mut span, mut in_boot) = (0, None, None);
+        for record in &self.records {
+            match &record.entry {
+                Entry::Opened { boot } | Entry::Resumed { boot } if in_boot != Some(*boot) => (span, in_boot) = (None, Some(*boot)),
+                Entry::Began { task: t, .. } if *t == task => {
+                    count += 1;
+                    span = span.or(Some((record.at, record.at)));
+                }
+                Entry::Ended { task: t, .. } if *t == task => span = span.map(|(first, _)| (first, record.at)),
+                Entry::Opened { .. } | Entry::Resumed { .. } | Entry::Disturbed | Entry::Began { .. } | Entry::Ended { .. } => {}
+                Entry::Turned(_) | Entry::Closed(_) => {}
+            }
+        }
+        Some(Tries { count, span })
+    }
+
+    /// True when a script that ended after this task has asked for a reboot: what the task has started was to outlive it.
+    pub fn reboot_asked_after(&self, task: Task) -> bool {
+        let asked = |end: &End| matches!(end, End::Failed(failure) if failure.cause == Cause::Reboot);
+        let last = self.records.iter().rev().find_map(|r| match &r.entry {
+            Entry::Ended { task: t, .. } if *t == task => Some(false),
+            Entry::Ended { end, .. } if asked(end) => Some(true),
+            Entry::Opened { .. } | Entry::Resumed { .. } | Entry::Disturbed | Entry::Began { .. } | Entry::Ended { .. } => None,
+            Entry::Turned(_) | Entry::Closed(_) => None,
+        });
+        last == Some(true)
+    }
+
     /// All tasks that have begun, in order, each once.
     pub fn begun(&self) -> Vec<Task> {
         let mut tasks = Vec::new();
@@ -320,7 +367,7 @@ impl Journal {
                 let again = match (&pending, self.end(*task)) {
                     (Some((open, _)), _) => open == task && !hook,
                     (None, None) => true,
-                    (None, Some(End::Failed(failure))) => failure.cause.again(self.turned().is_some()),
+                    (None, Some(End::Failed(failure))) => failure.cause == Cause::Later || failure.cause.again(self.turned().is_some()),
                     // What it has started went down with the host.
                     (None, Some(End::Good { .. })) => self.turned().is_some() && self.ended_in(*task) != self.boot(),
                 };

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | [`REQUEST`] | agent, once, durable before the start | JSON of [`Request`] |
 //! | [`LOCK`] | deployer | `flock` held for as long as the deployer lives; a held lock means "alive" |
-//! | [`JOURNAL`] | deployer | one line per record ([`crate::journal`]), each durable before its step and after it |
+//! | [`JOURNAL`] | deployer | one line per record ([`crate::journal`]), each durable before its step; what tells of its end, with the next |
 //! | [`REVOKED`] | agent, by rename | text: why the permission is void (new session, standing changed, pinned, blocked, …; R6). Looked at immediately before the first disturbing task, and never afterwards |
 //! | [`TURN_BACK`] | agent, by rename | text: why the run shall turn back at its next task boundary (the newest intent names where it came from; R29: its package was blocked before its switch) |
 //! | [`REPORT`] | deployer, by rename, durable | JSON of `shared::run::RunReport`: the run has ended. Written after the journal's `Closed` |
@@ -27,19 +27,20 @@
 //! What the deployer reads and writes outside of it, below `Request::state`:
 //! `apps/<app>/releases/<digest hex>/` (unpacked by the agent), `apps/<app>/{current,previous}` (relative links, by the
 //! deployer), `private/manifests/<digest hex>` (canonical manifest text, by the agent), `private/objects` (never),
-//! `private/installed/<app>` (what the last committed run put at its destinations, by the deployer),
-//! `private/committed/<digest hex>` (mark: committed here before, by the deployer),
+//! `private/installed/<app>` (what the last committed run put at its destinations, by the deployer), `private/foreign/<app>/`
+//! (files of others that it took the place of, by the deployer), `private/seals/<app>/<digest hex>/` (what a release was when
+//! it was committed, by the deployer), `private/prepared/<app>/` (what a run that was not begun hands on, by the deployer),
 //! `private/blocked` (JSON of `Blocked`, by the agent whenever its list changes, durable by rename; absent = empty),
 //! `bundles/<digest hex>` (link to the release directory, so that no hook's command line holds an app's name).
 //!
 //! # Chart
 //!
 //! ```text
-//!  Opened ─▶ Verify ─▶ Keep ─┬─ permission good ─▶ Disturbed ─▶ stop of the old ─▶ BeforeInstall ─▶ Install ─▶ … ─▶ Commit ─▶ Committed
-//!                            └─ permission void ─▶ NotBegun          │ a task failed, or TURN_BACK at a task boundary
-//!                                                                    ▼
-//!                                                 Turned ─▶ stop of the new ─▶ switch back ─▶ start ─▶ validate ─┬▶ RolledBack
-//!                                                                                                                └▶ NeedsHands
+//!  Opened ─▶ Verify ─▶ (Preflight) ─▶ Keep ─▶ Prepare ─┬─ permission good ─▶ Disturbed ─▶ stop of the old ─▶ BeforeInstall ─▶ Switch ─▶ … ─▶ Commit ─▶ Committed
+//!                 a failure, or permission void ─▶ NotBegun  │ a task failed, or TURN_BACK at a task boundary
+//!                                                           ▼
+//!                              Turned ─▶ (OnFailure) ─▶ stop of the new ─▶ switch back ─▶ start ─▶ validate ─┬▶ (OnRollback) ─▶ RolledBack
+//!                                                                                                            └▶ NeedsHands
 //! ```
 
 pub mod report;
@@ -47,7 +48,7 @@ pub mod request;
 pub mod step;
 
 pub use report::report;
-pub use request::{Contract, Kind, Permit, Request, Target};
+pub use request::{Changes, Contract, FileExists, HostOffers, Kind, LATER, Permit, REBOOT, Request, Target};
 pub use step::{Sight, Step, next};
 
 /// The agent's order: JSON of [`Request`].

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pilotage_agent_core::run::Request;
 
+use crate::configured;
 use crate::hook::run::{Setting, program};
 use crate::layout::Layout;
 use crate::probe;
@@ -20,6 +21,8 @@ pub fn ask(order: impl Read) -> Result<(), String> {
     let layout = Layout::new(&request, std::path::Path::new("."));
     let package = &request.to.release.package;
     let (release, bundle) = (layout.release(package), layout.bundles().join(package.hex()));
-    let setting = Setting { run: &layout.run, release: &release, bundle: &bundle, contract: &request.contract, variables: &request.variables };
+    let configured = configured::of(&layout, &request, &request.to.release).map_err(|e| e.to_string())?;
+    let (variables, masks) = (&configured.variables, configured.masks.as_slice());
+    let setting = Setting { run: &layout.run, release: &release, bundle: &bundle, contract: &request.contract, variables, masks, deployments_log: None };
     probe::once(&check.probe, Duration::from_millis(check.timeout.0), &|location: &str| program(&setting, location))
 }

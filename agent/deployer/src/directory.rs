@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use pilotage_agent_core::journal::line::{self, JournalError};
 use pilotage_agent_core::journal::{Entry, Illegal, Journal, Record};
-use pilotage_agent_core::run::{JOURNAL, LOCK, LOGS, REPORT, REQUEST, Request};
+use pilotage_agent_core::run::{JOURNAL, LOCK, LOGS, REPORT, REQUEST, Request, TURN_BACK};
 use pilotage_disk::durable::{self, AppendFile, DurableError};
 use pilotage_shared::name::Why;
 use pilotage_shared::run::RunReport;
@@ -114,7 +114,7 @@ impl Directory {
             let cut = OpenOptions::new().write(true).open(&path).and_then(|f| f.set_len(good as u64).and_then(|()| f.sync_all()));
             cut.map_err(io_error("cut", &path))?;
         }
-        Ok(JournalFile { journal, file: AppendFile::open(&path, 0o600)? })
+        Ok(JournalFile { journal, file: AppendFile::open(&path, 0o600)?, waiting: Vec::new() })
     }
 
     /// The text of a marker that the agent has put there; none: it is not there.
@@ -129,6 +129,11 @@ impl Directory {
         }
     }
 
+    /// Asks ourselves to turn back, as an agent would.
+    pub fn turn_back(&self, why: &str) -> Result<(), DirectoryError> {
+        Ok(durable::replace(&self.path.join(TURN_BACK), Why::lossy(why).as_str().as_bytes(), 0o600)?)
+    }
+
     /// Says that the run has ended, and how.
     pub fn write_report(&self, report: &RunReport) -> Result<(), DirectoryError> {
         let path = self.path.join(REPORT);
@@ -137,10 +142,21 @@ impl Directory {
     }
 }
 
-/// A journal and its file: what is recorded is durable when the call returns.
+/// A journal and its file. What begins is durable when the call returns; what only tells of what was done is written in the same
+/// append as the entry that follows it, by one sync: a crash before that takes it away, and what it tells of counts as begun.
 pub struct JournalFile {
     journal: Journal,
     file: AppendFile,
+    /// Lines that are not written yet.
+    waiting: Vec<u8>,
+}
+
+/// Does it only tell of what was done? Something follows it at once, or the run waits and says so by `sync`.
+fn tells(entry: &Entry) -> bool {
+    match entry {
+        Entry::Disturbed | Entry::Ended { .. } | Entry::Turned(_) => true,
+        Entry::Opened { .. } | Entry::Resumed { .. } | Entry::Began { .. } | Entry::Closed(_) => false,
+    }
 }
 
 impl JournalFile {
@@ -153,8 +169,19 @@ impl JournalFile {
     pub fn record(&mut self, entry: Entry) -> Result<(), DirectoryError> {
         let record = Record { at: clock::uptime()?, wall: clock::wall(), entry };
         let bytes = line::line(&record);
+        let tells = tells(&record.entry);
         self.journal.record(record)?;
-        Ok(self.file.append(&bytes)?)
+        self.waiting.extend(bytes);
+        if tells { Ok(()) } else { self.sync() }
+    }
+
+    /// Makes all that was recorded durable: also before the run waits, or has the host booted.
+    pub fn sync(&mut self) -> Result<(), DirectoryError> {
+        if !self.waiting.is_empty() {
+            self.file.append(&self.waiting)?;
+            self.waiting.clear();
+        }
+        Ok(())
     }
 }
 

@@ -1,18 +1,27 @@
 //! `files:` of the AppSpec: from the release directory to destinations that others use too, and back again byte for byte.
 //!
 //! *Keep* (before anything is disturbed) copies aside what the running release has installed, what the new one will
-//! replace, and, up to a budget, what hooks have put beside it. *Switch* plans again (hooks of BeforeInstall change both
-//! sides), keeps what is new to the plan, writes down durably what it will do, and then only renames and removes, so that
-//! it can be done again from its start after any crash. *Unswitch* puts back all that was kept; it too can be repeated.
+//! replace, and, up to a budget, what hooks have put beside it. *Prepare* (also before) decides what will be installed and
+//! makes all of it aside, dressed, in the mount of its destination. *Switch* decides again (hooks of BeforeInstall change both
+//! sides), keeps and makes what is new, writes down durably what it will do, and then only renames and removes, so that it
+//! can be done again from its start after any crash. *Unswitch* puts back all that was kept; it too can be repeated.
 
+pub mod acl;
+pub mod context;
+pub mod decide;
+pub mod foreign;
+pub mod handed;
 pub mod installed;
 pub mod keep;
 pub mod kept;
 pub mod links;
+pub mod meta;
 pub mod permissions;
 pub mod plan;
 pub mod put;
+pub mod ready;
 pub mod spec;
+pub mod stage;
 pub mod switch;
 pub mod unswitch;
 
@@ -41,6 +50,17 @@ pub enum InstallError {
     /// C7: a file would replace a folder, or a device.
     #[error("{} is there already and is no file", .0.display())]
     NotAFile(PathBuf),
+    /// Two apps.
+    #[error("{} is installed by the app {app} too: one of the two must install elsewhere", path.display())]
+    Taken {
+        /// What.
+        path: PathBuf,
+        /// By whom.
+        app: String,
+    },
+    /// Not UTF-8.
+    #[error("the name of {} is no text", .0.display())]
+    Name(PathBuf),
     /// Into our own state.
     #[error("{} lies in the agent's own directory", .0.display())]
     OwnState(PathBuf),
@@ -86,7 +106,11 @@ pub fn sweep(layout: &Layout, outcome: &Outcome) {
     match outcome {
         Outcome::Committed | Outcome::RolledBack { .. } | Outcome::NotBegun { .. } => {
             let _ = fs::remove_dir_all(keep::folder(&layout.run));
-            let _ = fs::remove_dir_all(layout.run.join("stage"));
+            let _ = stage::remove(&layout.run);
+            foreign::sweep(layout);
+            if !matches!(outcome, Outcome::NotBegun { .. }) {
+                let _ = handed::remove(&layout.prepared());
+            }
         }
         Outcome::NeedsHands { .. } => {}
     }

@@ -4,13 +4,22 @@
 //! Blocking IO and plain threads only. The library exists so that tests can reach the parts; the agent starts the binary.
 
 pub mod ask;
+mod changes;
 pub mod clock;
+pub mod configured;
+pub mod declared;
 pub mod directory;
+pub mod drain;
 pub mod hook;
 pub mod install;
 pub mod layout;
+pub mod offered;
 pub mod perform;
 pub mod place;
 pub mod prepare;
 pub mod probe;
+pub mod reboot;
+pub mod seal;
+pub mod service;
+pub mod shared;
 pub mod verify;

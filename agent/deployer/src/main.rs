@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use nix::sys::stat::{Mode, umask};
 use pilotage_deployer::directory::DirectoryError;
 use pilotage_deployer::hook::{end, exec, supervise};
 use pilotage_deployer::{ask, perform};
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
         Some(_) | None => {
             // A session of its own, however it was started: nobody's terminal or group ends it. It may lead one already.
             let _ = nix::unistd::setsid();
+            // What others must reach (bundles, shared folders) shall not depend on who started us; what is ours says its mode itself.
+            umask(Mode::from_bits_truncate(0o022));
             perform(Path::new(argument))
         }
     }

@@ -1,32 +1,40 @@
 //! Performs one run: asks the core for the next step, does it, records it; until the run is closed and reported.
 
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use pilotage_agent_core::acceptable::{HostPolicy, Seen, acceptable};
 use pilotage_agent_core::journal::line::JournalError;
-use pilotage_agent_core::journal::{Cause, End, Entry, Journal, Record};
-use pilotage_agent_core::lifecycle::{Plan, Side, Task};
+use pilotage_agent_core::journal::{Cause, End, Entry, Journal, Record, Turn};
+use pilotage_agent_core::lifecycle::{self, Plan, Side, Task};
 use pilotage_agent_core::run::{REVOKED, Request, Sight, Step, TURN_BACK, Target, next, report};
 use pilotage_shared::ids::BootId;
 use pilotage_shared::name::Why;
 use pilotage_shared::run::Outcome;
 
 use crate::clock;
+use crate::configured;
+use crate::declared::{Declared, Service};
 use crate::directory::{Directory, DirectoryError, JournalFile};
 use crate::hook::end;
-use crate::hook::order::Program;
-use crate::hook::run::{self as hook, Setting};
+use crate::hook::order::Asks;
+use crate::hook::run::{self as hook, Setting, Wanted};
 use crate::install::keep;
 use crate::install::installed::{self, Installed};
 use crate::install::links::{self, Links};
-use crate::install::plan::{Source, plan};
-use crate::install::switch::{self, Decision};
-use crate::install::unswitch;
-use crate::install::{InstallError, sweep};
+use crate::install::plan::{self, Originals, Source};
+use crate::install::ready::{self, Ready};
+use crate::install::{InstallError, context, foreign, handed, kept, switch, sweep, unswitch};
 use crate::layout::Layout;
 use crate::prepare::{self, PrepareError, Prepared};
-use crate::probe;
-use crate::verify;
+use crate::{drain, offered, probe, reboot, seal, service, shared, verify};
+
+/// How often a run that waits looks whether it shall turn back.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// A wall clock is set back by so many seconds at most in the middle of a run.
+const CLOCK_STEPS: i64 = 120;
 
 /// Performs the run of this directory to its end, or goes on with it.
 pub fn perform(path: &Path) -> Result<Outcome, DirectoryError> {
@@ -51,7 +59,10 @@ pub fn perform(path: &Path) -> Result<Outcome, DirectoryError> {
             Prepared::default()
         }
     };
-    Run { directory, request, layout, prepared, file, boot }.finish_it()
+    let reboot_refused = reboot::refused(&request.host);
+    let run = Run { directory, request, layout, prepared, file, boot, reboot_refused };
+    run.settle_or_turn()?;
+    run.finish_it()
 }
 
 /// A journal that cannot be read says neither what was done nor what is left: nothing is guessed, a person looks (promise 4).
@@ -88,6 +99,7 @@ struct Run {
     prepared: Prepared,
     file: JournalFile,
     boot: BootId,
+    reboot_refused: Option<Why>,
 }
 
 impl Run {
@@ -105,6 +117,15 @@ impl Run {
                     let end = hook::adopt(&self.layout.run, self.file.journal().hooks(), process, same_boot);
                     let end = end.unwrap_or_else(|error| end::own(&error));
                     self.file.record(Entry::Ended { task, end })?;
+                }
+                // Something may happen meanwhile that is worth a look.
+                Step::Wait(at) => {
+                    self.file.sync()?;
+                    thread::sleep(LOOK.min(Duration::from_millis((at - sight.uptime).0)));
+                }
+                Step::Reboot(_) => {
+                    self.file.sync()?;
+                    self.reboot_refused = Some(reboot::reboot());
                 }
                 Step::Finished(outcome) => return self.finish(outcome),
             }
@@ -127,6 +148,7 @@ impl Run {
                 Some(why) => Some(Why::lossy(why)),
                 None => self.request.from.as_ref().and_then(refused),
             },
+            reboot_refused: self.reboot_refused.clone(),
         })
     }
 
@@ -138,21 +160,16 @@ impl Run {
     }
 
     fn hook(&mut self, task: Task) -> Result<(), DirectoryError> {
-        let (Task::Hook { side, event, script: n }, Some(script)) = (task, self.prepared.plan.script(task).cloned()) else {
+        let (Task::Hook { side, event, script: n }, Some(mut script)) = (task, self.prepared.plan.script(task).cloned()) else {
             return Ok(());
         };
-        let number = self.file.journal().hooks() + 1;
-        let package = self.target(side).release.package;
-        let (release, bundle) = (self.layout.release(&package), self.layout.bundles().join(package.hex()));
-        let setting = Setting {
-            run: &self.layout.run,
-            release: &release,
-            bundle: &bundle,
-            contract: &self.request.contract,
-            variables: &self.request.variables,
-        };
-        let held = self.name_bundle(side).map_err(|e| end::own(&e));
-        let held = held.and_then(|()| hook::make(&setting, number, event.as_str(), n == 0, &script).unwrap_or_else(|e| Err(end::own(&e))));
+        if let (true, Some(Turn::Failed(why) | Turn::Asked(why))) = (task.tells(), self.file.journal().turned()) {
+            script.env.insert("PILOTAGE_REASON".to_owned(), why.to_string());
+        }
+        let asks = self.asks(task, side);
+        let wanted = Wanted { number: self.file.journal().hooks() + 1, event: event.as_str(), first: n == 0, asks, script: &script };
+        let held = self.in_setting(side, |setting| hook::make(setting, &wanted).unwrap_or_else(|e| Err(end::own(&e))));
+        let held = held.unwrap_or_else(Err);
         let end = match held {
             Ok(held) => {
                 self.file.record(Entry::Began { task, process: held.process })?;
@@ -164,6 +181,31 @@ impl Run {
             }
         };
         self.file.record(Entry::Ended { task, end })
+    }
+
+    /// A reboot is made for the new release on its way forward; others would wait for it in vain.
+    fn asks(&self, task: Task, side: Side) -> Asks {
+        let means = self.prepared.plan.retry(task).is_some();
+        let forward = side == Side::To && task.disturbs() && self.file.journal().turned().is_none() && !self.prepared.plan.again;
+        Asks { later: means, reboot: means && forward && !task.overruled() }
+    }
+
+    /// With everything that a script of that side is run with.
+    fn in_setting<T>(&self, side: Side, act: impl FnOnce(&Setting) -> T) -> Result<T, End> {
+        let failed = |error: InstallError| end::own(&error);
+        self.name_bundle(side).map_err(failed)?;
+        let package = self.target(side).release.package;
+        let (release, bundle) = (self.layout.release(&package), self.layout.bundles().join(package.hex()));
+        let contract = &self.request.contract;
+        let mut deployments_log = None;
+        if let Some(root) = self.request.host.codedeploy_root.as_deref().map(Path::new) {
+            self.name_bundle(Side::To).map_err(failed)?;
+            offered::offer(root, contract, &self.layout.bundles().join(self.request.to.release.package.hex()), &self.layout.run).map_err(failed)?;
+            deployments_log = Some(offered::log(root, contract));
+        }
+        let configured = configured::of(&self.layout, &self.request, &self.target(side).release).map_err(|e| end::own(&e))?;
+        let (run, variables, masks) = (self.layout.run.as_path(), &configured.variables, configured.masks.as_slice());
+        Ok(act(&Setting { run, release: &release, bundle: &bundle, contract, variables, masks, deployments_log }))
     }
 
     /// The name that hooks are called by.
@@ -189,44 +231,115 @@ impl Run {
         let package = self.request.to.release.package;
         let failed = |error: InstallError| end::own(&error);
         match task {
-            Task::Verify => verify::verify(&self.layout, &package, &self.prepared).map_err(|e| end::own(&e)),
+            Task::Verify => {
+                verify::verify(&self.layout, &package, &self.prepared).map_err(|e| end::own(&e))?;
+                shared::link(&self.layout, &self.layout.release(&package), &self.prepared.to.shared).map_err(failed)?;
+                configured::verify(&self.layout, &self.request.to.release).map_err(|e| end::own(&e))
+            }
             Task::Keep => self.keep().map_err(failed),
+            Task::Prepare => self.prepare_files(),
             Task::Switch => self.switch(),
-            Task::Unswitch => self.unswitch().map_err(failed),
+            Task::Unswitch => self.unswitch(),
             Task::Health(side) => self.health(side),
-            Task::Commit => self.commit().map_err(failed)?.then_some(()).ok_or_else(|| end::failed(Cause::Own, "the switch has left no record", "")),
+            Task::Commit => self.commit(),
+            Task::Drain => self.drain(),
+            Task::Stop(side) => self.service(side, service::stop),
+            Task::Start(side) => self.service(side, service::start),
             Task::Hook { .. } => Ok(()),
         }
     }
 
-    fn keep(&self) -> Result<(), InstallError> {
-        let installed: Installed = installed::load(&self.layout.installed())?.unwrap_or_default();
-        // What is not in the release yet may be put there by BeforeInstall (B15): then the switch keeps what it finds.
-        let planned = match self.source_plan() {
-            Err(InstallError::Source(_)) => Default::default(),
-            planned => planned?,
-        };
-        keep::keep(&self.layout.run, &self.layout.app(), installed, &planned)
+    fn declared(&self, side: Side) -> &Declared {
+        match side {
+            Side::To => &self.prepared.to,
+            Side::From => &self.prepared.from,
+        }
     }
 
-    fn source_plan(&self) -> Result<crate::install::plan::InstallPlan, InstallError> {
+    fn service(&self, side: Side, act: fn(&Service) -> Result<(), String>) -> Result<(), End> {
+        let Some(service) = &self.declared(side).service else { return Ok(()) };
+        act(service).map_err(|why| end::failed(Cause::Own, &why, ""))
+    }
+
+    fn drain(&self) -> Result<(), End> {
+        let Some(declared) = &self.declared(Side::From).drain else { return Ok(()) };
+        let drained = self.in_setting(Side::From, |setting| drain::drain(declared, |location: &str| hook::program(setting, location)));
+        drained?.map_err(|why| end::failed(Cause::Own, &why, ""))
+    }
+
+    fn keep(&self) -> Result<(), InstallError> {
+        let installed: Installed = installed::load(&self.layout.installed())?.unwrap_or_default();
+        keep::keep(&self.layout.run, &self.layout.app(), installed, &self.with_source(&Originals::new(), |source| {
+            // What is not in the release yet may be put there by BeforeInstall (B15): then the switch keeps what it finds.
+            plan::plan(source, &self.prepared.install, &mut Vec::new())
+        })?, handed::kept(&self.layout.prepared(), &self.request.to.release.package)?.as_deref())
+    }
+
+    fn with_source<T>(&self, originals: &Originals, done: impl FnOnce(&Source) -> T) -> T {
         let release = self.layout.release(&self.request.to.release.package);
-        plan(&Source { release: &release, originals: &Default::default(), state: self.layout.state() }, &self.prepared.install)
+        let foreign = self.layout.foreign();
+        done(&Source { release: &release, originals, state: self.layout.state(), foreign: &foreign, selinux: context::enabled() })
+    }
+
+    fn originals(&self) -> Result<Originals, End> {
+        let manifest = prepare::manifest(&self.layout, &self.request.to.release.package).map_err(|e| end::own(&e))?;
+        Ok(prepare::originals(&manifest))
+    }
+
+    fn prepare_files(&self) -> Result<(), End> {
+        let package = self.request.to.release.package;
+        // Made executable now (H6), so that a bundle that installs its own scripts need not be prepared anew for it.
+        hook::make_executable(&self.layout.release(&package), self.prepared.plan.to.values().flatten());
+        let firm = !lifecycle::forward(&self.prepared.plan).iter().take_while(|t| **t != Task::Switch).any(|t| matches!(t, Task::Hook { .. }));
+        let install = &self.prepared.install;
+        let before = handed::take(&self.layout.run, &self.layout.prepared()).map_err(|e| end::own(&e))?;
+        let done = self.with_source(&self.originals()?, |source| ready::prepare(&self.layout.run, source, install, &self.layout.installed_by_others(), firm, before));
+        done.map_err(|e| end::own(&e))
     }
 
     fn switch(&self) -> Result<(), End> {
-        let package = self.request.to.release.package;
-        let manifest = prepare::manifest(&self.layout, &package).map_err(|e| end::own(&e))?;
-        let originals = prepare::originals(&manifest);
-        let release = self.layout.release(&package);
-        let source = Source { release: &release, originals: &originals, state: self.layout.state() };
-        let before = unswitch::record(&self.layout.run).map_err(|e| end::own(&e))?.links;
-        let from = self.request.from.as_ref().map(|t| t.release.package).filter(|p| *p != package);
-        let links = Links { current: Some(release_link(&package)), previous: from.map(|p| release_link(&p)).or(before.previous) };
-        switch::switch(&self.layout.run, &self.layout.app(), &source, &self.prepared.install, &links).map_err(|e| end::own(&e))
+        shared::dress(&self.layout, &self.prepared.to.shared).map_err(|e| end::own(&e))?;
+        let links = self.links().map_err(|e| end::own(&e))?;
+        let install = &self.prepared.install;
+        let done = self.with_source(&self.originals()?, |source| switch::switch(&self.layout.run, &self.layout.app(), source, install, &links));
+        done.map_err(|e| end::own(&e))
     }
 
-    fn unswitch(&self) -> Result<(), InstallError> {
+    /// Where the app's links shall point.
+    fn links(&self) -> Result<Links, InstallError> {
+        let package = self.request.to.release.package;
+        let before = unswitch::record(&self.layout.run)?.links;
+        let from = self.request.from.as_ref().map(|t| t.release.package).filter(|p| *p != package);
+        let config = configured::folder(&self.request.to.release);
+        Ok(Links { current: Some(release_link(&package)), previous: from.map(|p| release_link(&p)).or(before.previous), config })
+    }
+
+    /// When that cannot be put right, the run turns back at its next boundary, as if it had been asked to.
+    fn settle_or_turn(&self) -> Result<(), DirectoryError> {
+        match self.settle() {
+            Ok(()) => Ok(()),
+            Err(error) => self.directory.turn_back(&format!("the switch could not be completed after a reboot: {}", end::said(&error))),
+        }
+    }
+
+    /// A power cut may have undone renames of a switch that had ended.
+    fn settle(&self) -> Result<(), InstallError> {
+        let journal = self.file.journal();
+        if !journal.switched() || journal.turned().is_some() || journal.closed().is_some() || journal.ended_in(Task::Switch) == Some(self.boot) {
+            return Ok(());
+        }
+        switch::settle(&self.layout.run, &self.layout.app(), &self.links()?)
+    }
+
+    fn unswitch(&self) -> Result<(), End> {
+        self.put_back().map_err(|e| end::own(&e))?;
+        match (&self.request.from, &self.prepared.plan.from, &self.prepared.from_unreadable) {
+            (Some(from), Some(hooks), None) => verify::mend(&self.layout, &from.release.package, hooks).map_err(|e| end::own(&e)),
+            (Some(_) | None, Some(_) | None, Some(_) | None) => Ok(()),
+        }
+    }
+
+    fn put_back(&self) -> Result<(), InstallError> {
         unswitch::unswitch(&self.layout.run, &self.layout.app())?;
         // A commit that failed half-way may have said something else.
         installed::save(&self.layout.installed(), &unswitch::record(&self.layout.run)?.installed)
@@ -235,32 +348,41 @@ impl Run {
     fn health(&self, side: Side) -> Result<(), End> {
         let target = self.target(side);
         let Some(check) = &target.health else { return Ok(()) };
-        let (release, bundle) = (self.layout.release(&target.release.package), self.layout.bundles().join(target.release.package.hex()));
-        let setting = Setting {
-            run: &self.layout.run,
-            release: &release,
-            bundle: &bundle,
-            contract: &self.request.contract,
-            variables: &self.request.variables,
-        };
-        let command = |location: &str| -> Result<Program, String> { hook::program(&setting, location) };
-        self.name_bundle(side).map_err(|e| end::own(&e))?;
-        probe::until_healthy(check, command).map_err(|why| end::failed(Cause::Own, &why, ""))
+        let healthy = self.in_setting(side, |setting| probe::until_healthy(check, |location: &str| hook::program(setting, location)));
+        healthy?.map_err(|why| end::failed(Cause::Own, &why, ""))
     }
 
-    /// False when there is no record of the switch.
-    fn commit(&self) -> Result<bool, InstallError> {
-        let Some(decision) = installed::load::<Decision>(&switch::decision_path(&self.layout.run))? else { return Ok(false) };
-        installed::save(&self.layout.installed(), &decision.installed)?;
-        verify::mark_committed(&self.layout, &self.request.to.release.package)?;
-        Ok(true)
+    fn commit(&self) -> Result<(), End> {
+        let package = self.request.to.release.package;
+        let (ready, verified) = self.make_durable().map_err(|e| end::own(&e))?;
+        let Some(ready) = ready else { return Err(end::failed(Cause::Own, "the switch has left no record", "")) };
+        verify::seal(&self.layout, &package, verified).map_err(|e| end::own(&e))?;
+        installed::save(&self.layout.installed(), &ready.decision.installed).map_err(|e| end::own(&e))
+    }
+
+    /// What was switched is durable, and what it took the place of is where it outlives the run. Also when the release was
+    /// verified, in seconds since 1970, with some to spare.
+    fn make_durable(&self) -> Result<(Option<Ready>, i64), InstallError> {
+        let Some(ready) = switch::decided(&self.layout.run)? else { return Ok((None, 0)) };
+        switch::sync(&ready.decision, &self.layout.app())?;
+        let record = unswitch::record(&self.layout.run)?;
+        let copies = kept::Copies::open(&keep::copies_path(&self.layout.run), record.copies)?;
+        foreign::take(&self.layout.foreign(), &record, &ready.decision, &copies)?;
+        let verified = self.file.journal().records().first().map_or(0, |r| r.wall / 1000);
+        Ok((Some(ready), i64::try_from(verified).unwrap_or(i64::MAX) - CLOCK_STEPS))
     }
 
     fn finish(self, outcome: Outcome) -> Result<Outcome, DirectoryError> {
+        let failed = |task| matches!(self.file.journal().end(task), Some(End::Failed(_)));
+        if matches!(outcome, Outcome::NotBegun { .. }) && !failed(Task::Keep) && !failed(Task::Prepare) {
+            // What cannot be handed on is made again.
+            let _ = handed::hand_on(&self.layout.run, &self.layout.prepared(), &self.request.app, &self.request.to.release.package);
+        }
         if let Some(report) = report(&self.request, &self.prepared.plan, self.file.journal()) {
             self.directory.write_report(&report)?;
         }
         sweep(&self.layout, &outcome);
+        seal::sweep(&self.layout);
         Ok(outcome)
     }
 }

@@ -3,12 +3,12 @@
 //! A path is walked name by name from `/`. A link on the way is followed only when root (or we) own it and the folder it
 //! lies in, or when its owner owns what it points to: anything else could be swapped by somebody else under our hands.
 
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
@@ -61,7 +61,7 @@ impl PlaceError {
 #[derive(Debug)]
 pub struct Place {
     /// The folder, opened `O_PATH`.
-    pub folder: OwnedFd,
+    pub folder: Rc<OwnedFd>,
     /// The last name of the path.
     pub name: OsString,
     /// The whole path; for messages only.
@@ -71,14 +71,45 @@ pub struct Place {
 impl Place {
     /// The place that an absolute path names; its folder must be there.
     pub fn of(path: &Path) -> Result<Self, PlaceError> {
-        let form = || PlaceError::Form(path.to_owned());
-        let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(form)?;
-        Ok(Self { folder: folder(parent)?, name: name.to_owned(), path: path.to_owned() })
+        Places::default().of(path)
     }
 
     /// What stands there; links are not followed. None: nothing.
     pub fn stat(&self) -> Result<Option<FileStat>, PlaceError> {
         stat_at(self.folder.as_fd(), &self.name).map_err(PlaceError::io("look at", &self.path))
+    }
+}
+
+/// Finds many places, one after the other: neighbours share their folder, which is walked to once.
+#[derive(Debug, Default)]
+pub struct Places {
+    last: Option<(PathBuf, Rc<OwnedFd>)>,
+}
+
+impl Places {
+    /// The place that an absolute path names; its folder must be there.
+    pub fn of(&mut self, path: &Path) -> Result<Place, PlaceError> {
+        let form = || PlaceError::Form(path.to_owned());
+        let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(form)?;
+        let known = self.last.as_ref().filter(|(last, _)| last == parent).map(|(_, folder)| folder.clone());
+        let folder = match known {
+            Some(folder) => folder,
+            None => {
+                let folder = Rc::new(folder(parent)?);
+                self.last = Some((parent.to_owned(), folder.clone()));
+                folder
+            }
+        };
+        Ok(Place { folder, name: name.to_owned(), path: path.to_owned() })
+    }
+
+    /// The same; none when its folder is not there.
+    pub fn reachable(&mut self, path: &Path) -> Result<Option<Place>, PlaceError> {
+        match self.of(path) {
+            Ok(place) => Ok(Some(place)),
+            Err(PlaceError::Missing(_) | PlaceError::NotAFolder(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -161,6 +192,37 @@ pub fn only_ours(folder: &FileStat) -> bool {
     ours(folder.st_uid) && (folder.st_mode & 0o022 == 0 || folder.st_mode & 0o1000 != 0)
 }
 
+/// The mount that an open folder lies in: what can be renamed from one folder to another. Bind mounts of one file system are
+/// several.
+pub fn mount(folder: impl AsFd) -> io::Result<u64> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", folder.as_fd().as_raw_fd()))?;
+    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).and_then(|id| id.trim().parse().ok());
+    id.ok_or_else(|| io::Error::other("the kernel does not say in which mount it lies"))
+}
+
+/// The nearest folder on the way to a path that is there.
+pub fn nearest(path: &Path) -> Result<(PathBuf, OwnedFd), PlaceError> {
+    for near in path.ancestors() {
+        match folder(near) {
+            Ok(found) => return Ok((near.to_owned(), found)),
+            Err(PlaceError::Missing(_) | PlaceError::NotAFolder(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(PlaceError::Form(path.to_owned()))
+}
+
+/// The folder nearest to the root that lies in the same mount as `path` and in which only we can exchange what is ours.
+pub fn safe_folder(path: &Path, wanted: u64) -> Option<PathBuf> {
+    let mut ancestors: Vec<&Path> = path.ancestors().collect();
+    ancestors.reverse();
+    let safe = |near: &&&Path| {
+        let Ok(open) = folder(near) else { return false };
+        mount(&open).is_ok_and(|mount| mount == wanted) && fstat(&open).is_ok_and(|stat| only_ours(&stat))
+    };
+    ancestors.iter().find(safe).map(|path| path.to_path_buf())
+}
+
 /// Opens something beneath a root for reading; links inside may be followed, none leads out.
 pub fn open_beneath(root: &Path, path: &Path) -> io::Result<File> {
     let root = File::open(root)?;
@@ -204,46 +266,52 @@ pub fn clean(path: &Path) -> PathBuf {
 /// for what everybody else has written there.
 const ONE_BY_ONE: u64 = 128;
 
+/// Threads that do so.
+const SIDE_BY_SIDE: u64 = 8;
+
 /// Makes files durable that were just made in a folder of ours, and the folder.
-pub fn sync_files(folder: &Path, names: std::ops::Range<u64>) -> io::Result<()> {
-    let open = File::open(folder)?;
+pub fn sync_files(folder: BorrowedFd, names: std::ops::Range<u64>) -> io::Result<()> {
     if names.end - names.start > ONE_BY_ONE {
-        return Ok(nix::unistd::syncfs(&open)?);
+        return Ok(nix::unistd::syncfs(folder)?);
     }
-    for name in names {
-        match sync_name(open.as_fd(), &name.to_string()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-    }
-    open.sync_all()
+    let one = |name: u64| match sync_name(folder, &name.to_string()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    };
+    // Side by side, because a file system makes what is asked for at the same time durable at once.
+    let several = names.end.saturating_sub(names.start).div_ceil(SIDE_BY_SIDE).max(1);
+    std::thread::scope(|scope| {
+        let part = |first: u64| first..names.end.min(first + several);
+        let syncing: Vec<_> = names.clone().step_by(several as usize).map(|first| scope.spawn(move || part(first).try_for_each(one))).collect();
+        syncing.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread that syncs has failed"))))
+    })?;
+    Ok(nix::unistd::fsync(folder)?)
 }
 
 /// Makes one new file durable; a link has no content.
 pub fn sync_name(folder: BorrowedFd, name: &str) -> io::Result<()> {
     match openat(folder, name, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty()) {
-        Ok(file) => Ok(File::from(file).sync_all()?),
+        Ok(file) => match File::from(file).sync_all() {
+            // A pipe has nothing to sync.
+            Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
+            synced => synced,
+        },
         Err(Errno::ELOOP | Errno::EACCES) => Ok(()),
         Err(errno) => Err(errno.into()),
     }
 }
 
-/// Makes the names in folders durable; one that is gone has lost them durably with its own.
-pub fn sync_folders(folders: &BTreeSet<PathBuf>) -> Result<(), PlaceError> {
-    let one_by_one = folders.len() as u64 <= ONE_BY_ONE;
-    let mut done = BTreeSet::new();
+/// Makes the names in folders durable; one that is gone has lost them durably with its own. Never by a sync of the whole file
+/// system: that would wait for what everybody else has written.
+pub fn sync_folders<'a>(folders: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), PlaceError> {
     for path in folders {
         let found = match folder(path) {
             Ok(found) => found,
             Err(PlaceError::Missing(_) | PlaceError::NotAFolder(_)) => continue,
             Err(error) => return Err(error),
         };
-        if !one_by_one && !done.insert(fstat(&found).map_err(PlaceError::io("look at", path))?.st_dev) {
-            continue;
-        }
         let open = openat(&found, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map_err(PlaceError::io("open", path))?;
-        let synced = if one_by_one { nix::unistd::fsync(&open) } else { nix::unistd::syncfs(&open) };
-        synced.map_err(PlaceError::io("sync", path))?;
+        nix::unistd::fsync(&open).map_err(PlaceError::io("sync", path))?;
     }
     Ok(())
 }

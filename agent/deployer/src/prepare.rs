@@ -14,12 +14,14 @@ use pilotage_shared::run::Event;
 use pilotage_shared::time::Millis;
 use serde::{Deserialize, Serialize};
 
+use crate::changes;
+use crate::declared::{self, Declared};
 use crate::hook::end::said;
 use crate::install::InstallError;
 use crate::install::installed;
 use crate::install::permissions::Names;
 use crate::install::plan::{Original, Originals};
-use crate::install::spec::{Exists, Files, Permission, Spec};
+use crate::install::spec::{Context, Exists, Files, Permission, Spec};
 use crate::layout::Layout;
 
 /// The plan's file in the run directory.
@@ -49,9 +51,6 @@ pub enum PrepareError {
     /// The AppSpec.
     #[error("failed to understand the AppSpec: {0}")]
     AppSpec(#[from] appspec::Note),
-    /// Not built yet; ignoring it would leave files open to others.
-    #[error("permissions with acls or context are not supported yet ({0})")]
-    NotYet(String),
     /// The plan's own file.
     #[error(transparent)]
     Record(#[from] InstallError),
@@ -68,6 +67,12 @@ pub struct Prepared {
     /// could start it.
     #[serde(default)]
     pub from_unreadable: Option<String>,
+    /// What the new release declares.
+    #[serde(default)]
+    pub to: Declared,
+    /// What the old one does.
+    #[serde(default)]
+    pub from: Declared,
 }
 
 /// The plan of this run: the one that was made at its first start, or a new one.
@@ -80,14 +85,19 @@ pub fn prepare(request: &Request, layout: &Layout) -> Result<Prepared, PrepareEr
     let from = request.from.as_ref().map(|target| appspec_of(layout, target)).transpose();
     let from_unreadable = from.as_ref().err().map(|error| said(error));
     let from = from.unwrap_or_else(|_| Some(AppSpec::default()));
+    let cap = request.hook_timeout;
     let plan = Plan {
-        to: hooks(&to, request.hook_timeout),
-        from: from.map(|spec| hooks(&spec, request.hook_timeout)),
+        to: hooks(&to, cap),
+        from: from.as_ref().map(|spec| hooks(spec, cap)),
         to_health: request.to.health.is_some(),
         from_health: request.from.as_ref().is_some_and(|t| t.health.is_some()),
         again: request.kind == run::Kind::GoBack,
+        to_ways: declared::ways(&to, cap),
+        from_ways: from.as_ref().map(|spec| declared::ways(spec, cap)).unwrap_or_default(),
     };
-    let prepared = Prepared { plan, install: install(&to)?, from_unreadable };
+    let (of_to, of_from) = (Declared::of(&to, cap), from.as_ref().map(|spec| Declared::of(spec, cap)).unwrap_or_default());
+    let mut prepared = Prepared { plan, install: install(&to), from_unreadable, to: of_to, from: of_from };
+    changes::apply(&request.changes, to.file_exists_behavior.is_some(), &mut prepared);
     installed::save(&path, &prepared)?;
     Ok(prepared)
 }
@@ -139,34 +149,33 @@ fn hooks(spec: &AppSpec, cap: Millis) -> Hooks {
         timeout: Millis(u64::try_from(s.timeout.as_millis()).unwrap_or(u64::MAX)).min(cap),
         runas: s.runas.clone(),
         sudo: s.sudo,
+        args: s.args.clone(),
+        env: s.env.clone(),
     };
     let scripts = |event: Event| (event, spec.scripts(event).iter().map(script).collect());
     Event::ALL.into_iter().map(scripts).filter(|(_, scripts): &(_, Vec<_>)| !scripts.is_empty()).collect()
 }
 
-fn install(spec: &AppSpec) -> Result<Spec, PrepareError> {
-    let permission = |p: &appspec::Permission| {
-        if p.acls.is_some() || p.context.is_some() {
-            return Err(PrepareError::NotYet(p.object.clone()));
-        }
-        Ok(Permission {
-            object: p.object.clone(),
-            pattern: p.pattern.clone(),
-            except: p.except.clone(),
-            of_files: p.files,
-            of_folders: p.directories,
-            mode: p.mode,
-            owner: p.owner.clone(),
-            group: p.group.clone(),
-        })
+fn install(spec: &AppSpec) -> Spec {
+    let permission = |p: &appspec::Permission| Permission {
+        object: p.object.clone(),
+        pattern: p.pattern.clone(),
+        except: p.except.clone(),
+        of_files: p.files,
+        of_folders: p.directories,
+        mode: p.mode,
+        owner: p.owner.clone(),
+        group: p.group.clone(),
+        acls: p.acls.clone(),
+        context: p.context.as_ref().map(|c| Context { user: c.user.clone(), kind: c.kind.clone(), range: c.range.clone() }),
     };
-    Ok(Spec {
-        files: spec.files.iter().map(|f| Files { source: f.source.clone(), destination: f.destination.clone() }).collect(),
+    Spec {
+        files: spec.files.iter().map(|f| Files { source: f.source.clone(), destination: f.destination.clone(), glob: f.glob.clone() }).collect(),
         exists: match spec.file_exists_behavior {
             Some(FileExists::Overwrite) => Exists::Overwrite,
             Some(FileExists::Retain) => Exists::Retain,
             Some(FileExists::Disallow) | None => Exists::Disallow,
         },
-        permissions: spec.permissions.iter().map(permission).collect::<Result<_, _>>()?,
-    })
+        permissions: spec.permissions.iter().map(permission).collect(),
+    }
 }

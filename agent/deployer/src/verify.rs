@@ -5,15 +5,15 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use pilotage_bundle::unpack::{self, Difference, UnpackError};
+use pilotage_agent_core::lifecycle::Hooks;
+use pilotage_bundle::unpack::{self, UnpackError};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::manifest::Manifest;
-use pilotage_shared::run::Event;
 
-use crate::install::InstallError;
-use crate::install::installed;
+use crate::install::spec::Spec;
 use crate::layout::Layout;
 use crate::prepare::{self, PrepareError, Prepared};
+use crate::seal::{self, SealError};
 
 /// Why a release is not used.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum VerifyError {
         #[source]
         source: io::Error,
     },
+    /// Its seal.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// It is something else.
     #[error("the release differs from its manifest in {count} places, first {path:?}: {what}")]
     Differs {
@@ -45,15 +48,17 @@ pub enum VerifyError {
     },
 }
 
-/// Compares every entry. A release that has been committed here before may have been worked in by its own application
-/// (which runs from `current/`); then only what we would execute or install must be untouched.
+/// Compares every entry. A release that has been committed here before may have been worked in by its own application (which
+/// runs from `current/`): it is compared with its seal and mended, and then only what we would execute or install must be as
+/// the package, or a hook before that commit, has made it.
 pub fn verify(layout: &Layout, package: &Digest, prepared: &Prepared) -> Result<(), VerifyError> {
     let manifest = prepare::manifest(layout, package)?;
     let release = layout.release(package);
+    if seal::sealed(layout, package) {
+        return Ok(seal::mend(layout, package, &manifest, &|path| is_used(path, &manifest, &prepared.plan.to, &prepared.install))?);
+    }
     let mut found = unpack::verify(&manifest, &release)?;
-    if layout.committed(package).exists() {
-        found.retain(|difference| is_used(difference, &manifest, prepared));
-    } else if found.iter().any(|d| manifest.get(&d.path).is_none()) {
+    if found.iter().any(|d| manifest.get(&d.path).is_none()) {
         // Hooks of a run that failed may have left things here (B15); the release begins again as it came.
         for extra in found.iter().filter(|d| manifest.get(&d.path).is_none()) {
             remove(&release.join(&extra.path)).map_err(|source| VerifyError::Extra { path: extra.path.clone(), source })?;
@@ -66,20 +71,25 @@ pub fn verify(layout: &Layout, package: &Digest, prepared: &Prepared) -> Result<
     }
 }
 
+/// Before the old release is started again: it is compared with its seal, and mended.
+pub fn mend(layout: &Layout, package: &Digest, hooks: &Hooks) -> Result<(), VerifyError> {
+    let manifest = prepare::manifest(layout, package)?;
+    Ok(seal::mend(layout, package, &manifest, &|path| is_used(path, &manifest, hooks, &Spec::default()))?)
+}
+
+/// Seals a release that is committed. `since`: when it was verified, seconds since 1970.
+pub fn seal(layout: &Layout, package: &Digest, since: i64) -> Result<(), VerifyError> {
+    let manifest = prepare::manifest(layout, package)?;
+    Ok(seal::seal(layout, package, &manifest, since)?)
+}
+
 /// Below a release directory only root can write: nothing is swapped under our hands.
 fn remove(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
-/// Marks a release as one that was committed on this host.
-pub fn mark_committed(layout: &Layout, package: &Digest) -> Result<(), InstallError> {
-    installed::save(&layout.committed(package), &1)
-}
-
-fn is_used(difference: &Difference, manifest: &Manifest, prepared: &Prepared) -> bool {
-    let path = Path::new(&difference.path);
-    let script = |event: &Event| prepared.plan.to.get(event).is_some_and(|all| all.iter().any(|s| path == Path::new(s.location.trim_start_matches('/'))));
-    let installs = |source: &str| path.starts_with(source.trim_matches('/')) || source.trim_matches(['/', '.']).is_empty();
-    let known = manifest.get(&difference.path).is_some();
-    difference.path == manifest.appspec || Event::ALL.iter().any(script) || (known && prepared.install.files.iter().any(|f| installs(&f.source)))
+fn is_used(path: &str, manifest: &Manifest, hooks: &Hooks, install: &Spec) -> bool {
+    let script = || hooks.values().flatten().any(|s| Path::new(path) == Path::new(s.location.trim_start_matches('/')));
+    let installs = |source: &str| Path::new(path).starts_with(source.trim_matches('/')) || source.trim_matches(['/', '.']).is_empty();
+    path == manifest.appspec || script() || install.files.iter().any(|f| installs(&f.source))
 }

@@ -48,8 +48,8 @@ pub enum PreflightError {
     },
 }
 
-/// Looks at the release of this AppSpec.
-pub fn check(path: &Path) -> Result<(), PreflightError> {
+/// Looks at the release of this AppSpec, and gives it as it was read.
+pub fn check(path: &Path) -> Result<AppSpec, PreflightError> {
     let read = |e| PreflightError::Read(path.to_owned(), e);
     let mut text = Vec::new();
     File::open(path).and_then(|f| f.take(APPSPEC_MAX + 1).read_to_end(&mut text)).map_err(read)?;
@@ -58,15 +58,22 @@ pub fn check(path: &Path) -> Result<(), PreflightError> {
     }
     let spec = appspec::parse(&text).map_err(|e| PreflightError::AppSpec(e.to_string()))?;
     users(&spec)?;
-    destinations(&spec)
+    destinations(&spec)?;
+    Ok(spec)
 }
 
 fn users(spec: &AppSpec) -> Result<(), PreflightError> {
-    if !spec.scripts(Event::BeforeInstall).is_empty() {
-        return Ok(());
-    }
-    for script in spec.hooks.values().flatten() {
-        let Some(user) = script.runas.clone() else { continue };
+    let made_later = !spec.scripts(Event::BeforeInstall).is_empty();
+    for (event, script) in spec.all_scripts() {
+        // These run before anything could have made their accounts.
+        let early = event == Event::Preflight.as_str() || event == Event::BeforeInstall.as_str();
+        // Scripts of events that do not exist are never run.
+        let runs = Event::named(event).is_some() && (early || !made_later);
+        let Some(user) = script.runas.clone().filter(|_| runs) else { continue };
+        // An account may be named by its number too.
+        if user.parse::<u32>().is_ok_and(|uid| matches!(nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)), Ok(Some(_)))) {
+            continue;
+        }
         match nix::unistd::User::from_name(&user) {
             Ok(Some(_)) => {}
             Ok(None) => return Err(PreflightError::NoUser { line: script.line, user }),

@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use pilotage_bundle::{Built, Objects, folder, pack};
 use pilotage_client::agent::Coordinator;
 use pilotage_client::{Address, Secret};
+use pilotage_shared::configuration::{self, Configuration};
 use pilotage_shared::digest::Digest;
 use tokio::task::JoinSet;
 
@@ -22,6 +23,8 @@ use tokio::task::JoinSet;
 pub struct Known {
     /// Texts of manifests, by the digest that is asked for.
     pub manifests: BTreeMap<String, Vec<u8>>,
+    /// Texts of configurations, likewise.
+    pub configurations: BTreeMap<String, Vec<u8>>,
     /// Answers to everything else while it is not 200.
     pub refuse: Option<StatusCode>,
     /// Objects are not sent though they are asked for.
@@ -69,12 +72,25 @@ impl StandIn {
         StandIn { known, objects, _tasks: tasks, client }
     }
 
+    /// Has the content of a configuration with one file.
+    pub fn configuration(&self, content: &str) -> Configuration {
+        let (digest, size) = self.objects.put(content.as_bytes()).unwrap();
+        let mut configuration = Configuration::empty();
+        configuration.files.insert("app.toml".into(), configuration::File { access: configuration::Access::of("root"), size, digest });
+        configuration
+    }
+
     /// Has a package made of a folder.
     pub fn offer(&self, package: &Path) -> Built {
         let built = folder::build(package, &self.objects, None).unwrap();
         self.known.lock().unwrap().manifests.insert(built.manifest.digest().to_string(), built.manifest.encode().into());
         built
     }
+}
+
+fn found<'a>(known: &'a Known, path: &str) -> Option<&'a Vec<u8>> {
+    let manifest = path.strip_prefix("/agent/v1/manifests/").and_then(|d| known.manifests.get(d));
+    manifest.or_else(|| path.strip_prefix("/agent/v1/configurations/").and_then(|d| known.configurations.get(d)))
 }
 
 async fn answer(request: Request<Incoming>, known: Arc<Mutex<Known>>, objects: Arc<Objects>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -85,7 +101,7 @@ async fn answer(request: Request<Incoming>, known: Arc<Mutex<Known>>, objects: A
     known.asked.push(format!("{} {path}", head.method));
     let (status, bytes) = match (head.method.as_str(), path.as_str()) {
         _ if known.refuse.is_some() => (known.refuse.unwrap_or_default(), Bytes::new()),
-        ("GET", path) => match path.strip_prefix("/agent/v1/manifests/").and_then(|d| known.manifests.get(d)) {
+        ("GET", path) => match found(&known, path) {
             Some(text) => (StatusCode::OK, text.clone().into()),
             None => (StatusCode::NOT_FOUND, Bytes::new()),
         },

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::stand_in::StandIn;
 use super::*;
+use pilotage_shared::name::SecretName;
 
 const APPSPEC: &str = "version: 0.0\nos: linux\nhooks:\n  ApplicationStart:\n    - location: start.sh\n";
 
@@ -16,6 +17,8 @@ struct Host {
     layout: Layout,
     coordinator: StandIn,
     app: AppName,
+    /// `[secrets]` of its agent.toml.
+    secrets: String,
 }
 
 impl Host {
@@ -23,7 +26,7 @@ impl Host {
         let dir = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir().unwrap();
         let at = dir.path().canonicalize().unwrap();
         let layout = Layout::open(&at.join("state")).unwrap();
-        Host { coordinator: StandIn::start(&at), layout, at, _dir: dir, app: AppName::new("web").unwrap() }
+        Host { coordinator: StandIn::start(&at), layout, at, _dir: dir, app: AppName::new("web").unwrap(), secrets: String::new() }
     }
 
     /// A package with these files beside its AppSpec; the coordinator has it.
@@ -38,7 +41,25 @@ impl Host {
     }
 
     async fn stage(&self, package: Digest) -> Result<(), String> {
-        stage(self.coordinator.client.clone(), self.layout.clone(), self.app.clone(), Release::of(package)).await.map_err(|e| e.to_string())
+        self.stage_release(Release::of(package)).await
+    }
+
+    async fn stage_release(&self, release: Release) -> Result<(), String> {
+        let secrets = Arc::new(Secrets::new(toml::from_str(&self.secrets).unwrap(), None).unwrap());
+        stage(self.coordinator.client.clone(), self.layout.clone(), self.app.clone(), release, secrets).await.map_err(|e| e.to_string())
+    }
+
+    /// A configuration with one file and these secrets in the environment; the coordinator has it.
+    fn configuration(&self, content: &str, secrets: &[&str]) -> Digest {
+        let mut configuration = self.coordinator.configuration(content);
+        configuration.secret_variables = secrets.iter().map(|s| (s.to_uppercase(), SecretName::new(s).unwrap())).collect();
+        let digest = configuration.digest();
+        self.coordinator.known.lock().unwrap().configurations.insert(digest.to_string(), configuration.encode().into());
+        digest
+    }
+
+    fn config(&self, release: &Release) -> PathBuf {
+        self.layout.config(&self.app, release).unwrap()
     }
 
     fn release(&self, package: &Digest) -> PathBuf {
@@ -62,7 +83,7 @@ impl Host {
     }
 
     /// A sweep, and the end of what it does on its blocking thread.
-    async fn sweep(&self, in_use: &[Digest], done: impl Fn(&Host) -> bool) {
+    async fn sweep(&self, in_use: &[Release], done: impl Fn(&Host) -> bool) {
         sweep(&self.layout, &self.app, in_use).unwrap();
         let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
         while !done(self) {
@@ -164,6 +185,9 @@ async fn preflight_looks_before_anything_is_stopped() {
     let nobody = "version: 0.0\nos: linux\nhooks:\n  ApplicationStart:\n    - location: start.sh\n      runas: pilotage-no-such-user\n";
     check(nobody, Some("there is no user \"pilotage-no-such-user\"")).await;
     check(&format!("{nobody}  BeforeInstall:\n    - location: start.sh\n"), None).await;
+    let early = format!("{nobody}  BeforeInstall:\n    - location: start.sh\nx-pilotage:\n  preflight:\n    - location: start.sh\n      runas: pilotage-nobody-yet\n");
+    check(&early, Some("there is no user \"pilotage-nobody-yet\"")).await;
+    check(&nobody.replace("pilotage-no-such-user", "0"), None).await;
     let file = host.at.join("a-file");
     fs::write(&file, "").unwrap();
     let below = format!("version: 0.0\nos: linux\nfiles:\n  - source: start.sh\n    destination: {}/web\n", file.display());
@@ -172,9 +196,9 @@ async fn preflight_looks_before_anything_is_stopped() {
 
 #[test]
 fn a_full_disk_is_said_with_both_numbers() {
-    assert!(room(100 << 20, 20 << 20, 16 << 20, Path::new("/s")).is_ok());
-    let error = room(100 << 20, 20 << 20, (16 << 20) + 1, Path::new("/s")).unwrap_err().to_string();
-    assert_eq!(error, "disk: 100 MB are free at /s, staging needs 101 MB");
+    assert!(room(106 << 20, 20 << 20, 16 << 20, Path::new("/s")).is_ok(), "twice and a tenth, and a reserve");
+    let error = room((106 << 20) - 1, 20 << 20, 16 << 20, Path::new("/s")).unwrap_err().to_string();
+    assert_eq!(error, "disk: 105 MB are free at /s, staging needs 106 MB");
     assert!(room(u64::MAX - 1, u64::MAX, u64::MAX, Path::new("/s")).is_err());
 }
 
@@ -194,7 +218,7 @@ async fn a_sweep_keeps_what_is_used_and_the_newest_and_their_objects() {
     // What a crash left: never taken for a release, and cleared.
     fs::create_dir(host.objects().aside(&host.layout.releases(&host.app), &packages[1])).unwrap();
     let page = |n: u32| Digest::of(format!("page {n}").as_bytes());
-    host.sweep(&[packages[0]], |h| h.names().len() == 4 && h.layout.private().join("manifests").read_dir().unwrap().count() == 6).await;
+    host.sweep(&[Release::of(packages[0])], |h| h.names().len() == 4 && h.layout.private().join("manifests").read_dir().unwrap().count() == 6).await;
     for (n, package) in packages.iter().enumerate() {
         assert_eq!(host.release(package).exists(), n == 0 || n >= 3, "release {n}");
         assert!(host.objects().objects.has(&page(n as u32)), "manifests without a release keep three: {n}");
@@ -202,9 +226,24 @@ async fn a_sweep_keeps_what_is_used_and_the_newest_and_their_objects() {
     for n in 10..12u32 {
         host.stage(host.package(APPSPEC, &[("page", &format!("page {n}"))])).await.unwrap();
     }
-    host.sweep(&[packages[0]], |h| !h.objects().objects.has(&page(1))).await;
+    host.sweep(&[Release::of(packages[0])], |h| !h.objects().objects.has(&page(1))).await;
     assert!(!host.layout.manifest(&packages[1]).exists());
     assert!(host.release(&packages[0]).exists() && host.objects().objects.has(&page(0)), "in use stays, however old");
+}
+
+#[tokio::test]
+async fn a_package_says_how_many_of_its_releases_a_host_keeps() {
+    let host = Host::new();
+    let mut packages = Vec::new();
+    for n in 0..6u32 {
+        let package = host.package(&format!("{APPSPEC}x-pilotage:\n  retain: 5\n"), &[("page", &format!("page {n}"))]);
+        host.stage(package).await.unwrap();
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1000 + u64::from(n));
+        fs::File::open(host.release(&package)).unwrap().set_modified(at).unwrap();
+        packages.push(package);
+    }
+    host.sweep(&[Release::of(packages[5]), Release::of(packages[4])], |h| h.names().len() == 5).await;
+    assert!(!host.release(&packages[0]).exists() && host.release(&packages[1]).exists());
 }
 
 #[tokio::test]
@@ -217,4 +256,74 @@ async fn nothing_is_cleared_while_something_is_staged() {
     drop(staging);
     super::retention::clear(&host.layout, &host.objects(), &[]).unwrap();
     assert!(!host.objects().objects.has(&stray));
+}
+
+#[tokio::test]
+async fn a_configuration_is_rendered_for_its_release_and_again_with_each_staging() {
+    let mut host = Host::new();
+    let key = host.at.join("db");
+    fs::write(&key, "one").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    host.secrets = format!("[db]\nfile = {key:?}\napps = ['web']");
+    let (package, config) = (host.package(APPSPEC, &[]), host.configuration("a = 1", &["db"]));
+    let release = Release { config: Some(config), ..Release::of(package) };
+    host.stage_release(release).await.unwrap();
+    let environment = || fs::read_to_string(host.config(&release).join("environment")).unwrap();
+    assert_eq!((fs::read_to_string(host.config(&release).join("app.toml")).unwrap(), environment()), ("a = 1".into(), "DB=\"one\"\n".into()));
+    fs::write(&key, "two").unwrap();
+    host.coordinator.known.lock().unwrap().refuse = Some(http::StatusCode::SERVICE_UNAVAILABLE);
+    host.stage_release(release).await.unwrap();
+    assert_eq!(environment(), "DB=\"two\"\n", "what has arrived needs no coordinator");
+    let again = Release { restart: 1, ..release };
+    host.stage_release(again).await.unwrap();
+    assert!(host.config(&release) != host.config(&again) && host.config(&release).exists(), "each release has its own");
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_a_named_refusal_before_anything_of_it_is_fetched() {
+    let mut host = Host::new();
+    host.secrets = "[other]\ncommand = ['/bin/echo', 'x']\napps = ['job']".into();
+    let package = host.package(APPSPEC, &[]);
+    host.stage(package).await.unwrap();
+    let before = host.asked_for_objects();
+    let check = async |secret: &str, expected: &str| {
+        let release = Release { config: Some(host.configuration("a = 2", &[secret])), ..Release::of(package) };
+        assert_eq!(host.stage_release(release).await.unwrap_err(), expected);
+        assert!(!host.config(&release).exists());
+    };
+    check("db", "needs secret db: not in [secrets] of this host").await;
+    check("other", "needs secret other: not for app web on this host").await;
+    assert_eq!(host.asked_for_objects(), before);
+}
+
+#[tokio::test]
+async fn another_configuration_than_asked_for_is_refused() {
+    let host = Host::new();
+    let (package, config, other) = (host.package(APPSPEC, &[]), host.configuration("a", &[]), host.configuration("b", &[]));
+    {
+        let mut known = host.coordinator.known.lock().unwrap();
+        let swapped = known.configurations[&other.to_string()].clone();
+        known.configurations.insert(config.to_string(), swapped);
+    }
+    let why = host.stage_release(Release { config: Some(config), ..Release::of(package) }).await.unwrap_err();
+    assert!(why.contains("another configuration"), "{why}");
+}
+
+#[tokio::test]
+async fn a_sweep_leaves_rendered_configurations_of_what_is_used_alone() {
+    let host = Host::new();
+    let package = host.package(APPSPEC, &[]);
+    let mut releases = Vec::new();
+    for n in 0..6 {
+        let release = Release { config: Some(host.configuration(&format!("n = {n}"), &[])), ..Release::of(package) };
+        host.stage_release(release).await.unwrap();
+        releases.push(release);
+    }
+    let texts = |h: &Host| h.layout.private().join("configurations").read_dir().unwrap().count();
+    let page = |h: &Host, n: usize| h.objects().objects.has(&Digest::of(format!("n = {n}").as_bytes()));
+    host.sweep(&releases[..2], |h| texts(h) == 5 && (2..6).filter(|n| page(h, *n)).count() == 3).await;
+    let there: Vec<bool> = releases.iter().map(|r| host.config(r).exists()).collect();
+    assert_eq!(there, [true, true, false, false, false, false]);
+    assert_eq!(host.layout.configs(&host.app).read_dir().unwrap().count(), 2, "nothing half-removed stays");
+    assert!(page(&host, 0) && page(&host, 1), "what is used can be rendered again without the coordinator");
 }

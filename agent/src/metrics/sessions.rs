@@ -1,15 +1,21 @@
 //! Which processes are an app's: those in the sessions that its hooks began (what a hook leaves behind is the application).
-//! The journals in the run directories name them; a hook's process leads its session (`agent/core/src/journal.rs`). What a
-//! service manager starts for a hook, or what begins a session of its own, is not found so.
+//! The journals in the run directories name them; a hook's process leads its session (`agent/core/src/journal.rs`). Also those
+//! of the systemd unit that a release declares as its service, once a run has started it. What a service manager starts for a
+//! hook, or what begins a session of its own, is not found so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pilotage_agent_core::journal::{Entry, Journal, Process, line};
+use pilotage_agent_core::journal::{Entry, Journal, Process, Record, line};
+use pilotage_agent_core::lifecycle::{Side, Task};
 use pilotage_agent_core::run::{JOURNAL, REQUEST, Request};
+use pilotage_bundle::appspec;
 use pilotage_shared::ids::BootId;
+use pilotage_shared::manifest::Manifest;
 use pilotage_shared::name::AppName;
+
+use crate::layout::Layout;
 
 /// What was read of the run directories; a journal is read again only when it has grown.
 #[derive(Debug)]
@@ -20,9 +26,13 @@ pub struct Sessions {
 
 #[derive(Debug)]
 struct Run {
-    app: AppName,
+    order: Request,
     length: u64,
     leaders: Vec<Process>,
+    /// It has disturbed something: what older runs have started is not what runs.
+    acted: bool,
+    /// The unit that it has started last.
+    unit: Option<String>,
 }
 
 impl Sessions {
@@ -34,21 +44,35 @@ impl Sessions {
     /// Living processes of each app, by the run directories below `runs` and by `proc` (`/proc`).
     pub fn processes(&mut self, runs: &Path, proc: &Path) -> BTreeMap<AppName, BTreeSet<i32>> {
         self.refresh(runs);
-        let mut apps: BTreeMap<AppName, BTreeSet<i32>> = self.runs.values().map(|r| (r.app.clone(), BTreeSet::new())).collect();
+        let mut apps: BTreeMap<AppName, BTreeSet<i32>> = self.runs.values().map(|r| (r.order.app.clone(), BTreeSet::new())).collect();
         let mut owners: BTreeMap<i32, &AppName> = BTreeMap::new();
         for run in self.runs.values() {
-            owners.extend(run.leaders.iter().filter(|l| !is_another(proc, l)).map(|leader| (leader.pid, &run.app)));
+            owners.extend(run.leaders.iter().filter(|l| !is_another(proc, l)).map(|leader| (leader.pid, &run.order.app)));
         }
-        if owners.is_empty() {
+        let units = self.units();
+        if owners.is_empty() && units.is_empty() {
             return apps;
         }
         for pid in numbers(proc) {
             let Some(stat) = stat(proc, pid).filter(|s| !s.zombie) else { continue };
-            if let Some(app) = owners.get(&stat.session) {
-                apps.entry((*app).clone()).or_default().insert(pid);
+            let of_unit = || if units.is_empty() { None } else { unit_of(proc, pid, &units) };
+            if let Some(app) = owners.get(&stat.session).copied().or_else(of_unit) {
+                apps.entry(app.clone()).or_default().insert(pid);
             }
         }
         apps
+    }
+
+    /// The unit of each app, as its newest run that did something says it.
+    fn units(&self) -> BTreeMap<&str, &AppName> {
+        let mut newest: BTreeMap<&AppName, &Run> = BTreeMap::new();
+        for run in self.runs.values().filter(|run| run.acted) {
+            let known = newest.entry(&run.order.app).or_insert(run);
+            if run.order.run.attempt > known.order.run.attempt {
+                *known = run;
+            }
+        }
+        newest.into_iter().filter_map(|(app, run)| Some((run.unit.as_deref()?, app))).collect()
     }
 
     fn refresh(&mut self, runs: &Path) {
@@ -61,16 +85,36 @@ impl Sessions {
                 continue;
             }
             // A run whose order cannot be read (yet) has begun nothing.
-            let Some(app) = known.map(|run| run.app.clone()).or_else(|| app(&folder)) else { continue };
-            let leaders = leaders(&journal(&folder), self.boot);
-            self.runs.insert(folder, Run { app, length, leaders });
+            let Some(order) = known.map(|run| run.order.clone()).or_else(|| order(&folder)) else { continue };
+            let journal = journal(&folder);
+            let (leaders, acted, unit) = (leaders(&journal, self.boot), journal.disturbed(), unit(&order, &journal));
+            self.runs.insert(folder, Run { order, length, leaders, acted, unit });
         }
     }
 }
 
-fn app(folder: &Path) -> Option<AppName> {
-    let request: Request = serde_json::from_slice(&fs::read(folder.join(REQUEST)).ok()?).ok()?;
-    Some(request.app)
+fn order(folder: &Path) -> Option<Request> {
+    serde_json::from_slice(&fs::read(folder.join(REQUEST)).ok()?).ok()
+}
+
+/// The unit that the run has started last, by the AppSpec of the release that it belongs to.
+fn unit(order: &Request, journal: &Journal) -> Option<String> {
+    let started = |record: &Record| if let Entry::Began { task: Task::Start(side), .. } = record.entry { Some(side) } else { None };
+    let target = match journal.records().iter().rev().find_map(started)? {
+        Side::To => &order.to,
+        Side::From => order.from.as_ref()?,
+    };
+    let (layout, package) = (Layout { state: PathBuf::from(&order.state) }, &target.release.package);
+    let manifest = Manifest::decode(&fs::read(layout.manifest(package)).ok()?).ok()?;
+    let text = fs::read(layout.release(&order.app, package).join(&manifest.appspec)).ok()?;
+    appspec::parse(&text).ok()?.ours?.service.map(|service| service.unit)
+}
+
+/// The app in whose unit a process is: its control group, in whatever hierarchy, lies in the unit's.
+fn unit_of<'a>(proc: &Path, pid: i32, units: &BTreeMap<&str, &'a AppName>) -> Option<&'a AppName> {
+    let text = fs::read_to_string(proc.join(pid.to_string()).join("cgroup")).ok()?;
+    let mut groups = text.lines().filter_map(|line| line.splitn(3, ':').nth(2)).flat_map(|path| path.split('/'));
+    groups.find_map(|group| units.get(group).copied())
 }
 
 fn journal(folder: &Path) -> Journal {

@@ -58,6 +58,7 @@ fn failed_both_ways() -> Vec<Entry> {
     let mut entries = vec![Entry::Opened { boot: BootId([1; 16]) }];
     entries.extend(task(Task::Verify, None));
     entries.extend(task(Task::Keep, None));
+    entries.extend(task(Task::Prepare, None));
     entries.push(Entry::Disturbed);
     entries.extend(task(hook(Side::From, stop), None));
     entries.extend(task(hook(Side::To, start), Some(Cause::NeverStarted)));

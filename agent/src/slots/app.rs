@@ -1,20 +1,21 @@
 //! One app on this host, with what the loop knows of it in memory.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pilotage_agent_core::acceptable::{HostPolicy, Seen};
 use pilotage_agent_core::run::{Kind, Permit};
 use pilotage_agent_core::slot::life::{Life, Pulse, Vigil};
 use pilotage_agent_core::slot::permission::{Now, Used, Void, void};
 use pilotage_agent_core::slot::{Bits, Held, RunKind, RunSight, Sight, Slot, status};
+use pilotage_client::agent::Coordinator;
 use pilotage_disk::space;
-use pilotage_shared::digest::Digest;
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::{BootId, SessionId};
 use pilotage_shared::intent::Go;
-use pilotage_shared::name::{AppName, Why};
+use pilotage_shared::name::{AppName, HostName, Why};
 use pilotage_shared::release::Release;
-use pilotage_shared::run::{Outcome, Phase};
+use pilotage_shared::run::{Event, Outcome, Phase, RunId};
 use pilotage_shared::status::SlotStatus;
 use pilotage_shared::time::{Millis, Uptime};
 use tracing::warn;
@@ -23,6 +24,7 @@ use super::Telling;
 use super::health::{Health, Means};
 use super::order::Order;
 use crate::config::Config;
+use crate::follow::{Following, Watched};
 use crate::layout::Layout;
 use crate::rundir;
 use crate::watch::Answer;
@@ -31,6 +33,8 @@ use crate::watch::Answer;
 const STARTING: Millis = Millis::seconds(2);
 /// After a failed staging it is tried again.
 const STAGE_AGAIN: Millis = Millis::seconds(5);
+/// Between two preflights of a release that failed its own.
+const PREFLIGHT_AGAIN: Millis = Millis::seconds(60);
 /// Bytes that must be free before anything is stopped: what the switch keeps aside was looked at while staging, this is for
 /// the journal, the logs and the ledger.
 const FREE_TO_BEGIN: u64 = 64 << 20;
@@ -59,6 +63,8 @@ pub struct App {
     used: Option<Used>,
     /// Since this agent began no run was seen and no answer was bad: what got traffic before may have it again at once.
     undisturbed: bool,
+    /// What its run writes, for who watches it.
+    following: Following,
 }
 
 impl App {
@@ -79,6 +85,7 @@ impl App {
             processes: None,
             gone: false,
             used: None,
+            following: Following::default(),
         }
     }
 
@@ -129,7 +136,8 @@ impl App {
     }
 
     /// What the core asks for.
-    pub fn sight<'a>(&self, layout: &Layout, telling: &'a Telling, policy: &'a HostPolicy, seen: &'a Seen, now: Uptime) -> Sight<'a> {
+    /// `other`: an app of this host that is in a run.
+    pub fn sight<'a>(&self, layout: &Layout, other: Option<&AppName>, telling: &'a Telling, policy: &'a HostPolicy, seen: &'a Seen, now: Uptime) -> Sight<'a> {
         let standing = self.standing(now);
         let facts = (standing, self.slot.run.is_some(), self.slot.running);
         let intent = self.held.intent.as_ref();
@@ -142,14 +150,18 @@ impl App {
         };
         let wanted = intent.and_then(|i| i.release);
         let bits = if wanted.is_some() && wanted != self.bits_of { Bits::Absent } else { self.bits.clone() };
-        Sight { now, bits, run: self.run.clone(), gone: self.gone, obstacle: self.obstacle(layout), policy, seen }
+        Sight { now, bits, run: self.run.clone(), gone: self.gone, obstacle: self.obstacle(layout, other), policy, seen }
     }
 
-    /// R30: a full disk; looked at only while something depends on it.
-    fn obstacle(&self, layout: &Layout) -> Option<Why> {
+    /// R30: a run of another app (one at a time on a host: hooks reload and restart what they share), or a full disk; looked at
+    /// only while something depends on it.
+    fn obstacle(&self, layout: &Layout, other: Option<&AppName>) -> Option<Why> {
         let permitted = self.held.intent.as_ref().is_some_and(|i| i.go == Go::Activate && i.generation > self.slot.spent);
         if !permitted && self.slot.declines.is_none() {
             return None;
+        }
+        if let Some(other) = other {
+            return Some(Why::lossy(&format!("{other} is in a run on this host: one at a time")));
         }
         // What cannot be measured is found by the deployer before it disturbs anything.
         let free = space::free_bytes(&layout.state).ok().filter(|free| *free < FREE_TO_BEGIN)?;
@@ -200,6 +212,10 @@ impl App {
     /// The run has ended: what answered before does not speak for what runs now.
     pub fn run_over(&mut self, name: &AppName, means: &Means<'_>, now: Uptime) {
         (self.launched_at, self.run, self.used, self.processes) = (None, RunSight::None, None, None);
+        if self.bits_of.is_some_and(|release| release.config.is_some()) {
+            // What is asked for again is rendered again: a person may have mended a secret.
+            (self.bits, self.bits_of) = (Bits::Absent, None);
+        }
         self.health.run_over(name, &self.slot, means, now);
     }
 
@@ -213,6 +229,22 @@ impl App {
             // What cannot be removed is found damaged again, and said again.
             let _ = std::fs::remove_dir_all(layout.release(name, &release.package));
             (self.bits, self.bits_of) = (Bits::Absent, None);
+        }
+    }
+
+    /// A release whose own preflight has failed is not tried again at once: what it misses is told as the reason why nothing is
+    /// taken up here (R30), and looked at again after a while.
+    pub fn wait_after_preflight(&mut self, layout: &Layout, name: &AppName, now: Uptime) {
+        let Some((_, Outcome::NotBegun { why })) = &self.slot.last_ended else { return };
+        let last = rundir::report(&layout.run(name, self.slot.attempts)).and_then(|report| report.events.last().cloned());
+        let Some(look) = last.filter(|e| e.event == Event::Preflight) else { return };
+        let why = match look.code {
+            0 if why.as_str().starts_with("the permission ran out") => Why::lossy(&format!("its preflight takes longer than a permission lasts: {why}")),
+            0 => return,
+            _ => why.clone(),
+        };
+        if matches!(self.bits, Bits::Staged(_)) {
+            (self.bits, self.stage_again_at) = (Bits::Failed(why), Some(now + PREFLIGHT_AGAIN));
         }
     }
 
@@ -249,12 +281,23 @@ impl App {
             }
     }
 
+    /// What the run writes goes to who watches it, for as long as the intent says that somebody does.
+    pub fn follow(&mut self, layout: &Layout, name: &AppName, host: &HostName, coordinator: &Arc<Coordinator>) {
+        let wanted = self.held.intent.as_ref().map(|i| i.follow);
+        let watched = self.slot.run.as_ref().filter(|r| r.deployment.is_some()).map(|r| Watched {
+            app: name.clone(),
+            run: RunId { deployment: r.deployment.clone(), host: host.clone(), attempt: r.attempt },
+            folder: layout.run(name, r.attempt),
+        });
+        self.following.see(wanted, watched, coordinator);
+    }
+
     /// For a person at this host.
     pub fn said(&mut self, now: Uptime) -> String {
-        let short = |r: Option<Release>| r.map_or_else(|| "nothing".to_owned(), |r| r.package.short());
+        let short = |r: Option<Release>| r.map_or_else(|| "nothing".to_owned(), |r| named(&r));
         let mut text = format!("runs {} · {:?} · previous {}", short(self.slot.running), self.standing(now), short(self.slot.previous));
         if let Some(wanted) = self.held.intent.as_ref().and_then(|i| i.release) {
-            text.push_str(&format!(" · wanted {}", wanted.package.short()));
+            text.push_str(&format!(" · wanted {}", named(&wanted)));
         }
         for (what, why) in [("pinned", &self.slot.pinned), ("declines", &self.slot.declines), ("needs hands", &self.slot.needs_hands)] {
             if let Some(why) = why {
@@ -276,11 +319,11 @@ impl App {
         self.health.wake_at().into_iter().chain(pulse).filter(|at| *at > crate::clock::uptime()).chain(self.stage_again_at).min()
     }
 
-    /// Packages that must stay on this host.
-    pub fn in_use(&self) -> Vec<Digest> {
+    /// Releases that must stay on this host.
+    pub fn in_use(&self) -> Vec<Release> {
         let run = self.slot.run.as_ref().map(|r| r.release);
         let wanted = self.held.intent.as_ref().and_then(|i| i.release);
-        [self.slot.running, self.slot.previous, run, wanted].into_iter().flatten().map(|r| r.package).collect()
+        [self.slot.running, self.slot.previous, run, wanted].into_iter().flatten().collect()
     }
 
     /// R6: only what needs a permission. Said once, and heard only before the first disturbing task.
@@ -323,4 +366,9 @@ impl App {
         }
         Ok(folder)
     }
+}
+
+/// A release by its digests: `5b1e…` or `5b1e…+77c0…` with its configuration; people's names for them are the coordinator's.
+fn named(release: &Release) -> String {
+    release.config.map_or_else(|| release.package.short(), |config| format!("{}+{}", release.package.short(), config.short()))
 }

@@ -57,10 +57,12 @@ impl Order<'_> {
             to: target(run.release),
             from: run.from.map(target),
             hook_timeout: intent.map_or(HOOK_TIMEOUT, |i| i.hook_timeout),
-            contract: Contract { application: app.to_string(), deployment_group: group, deployment_id: id },
+            contract: Contract { application: app.to_string(), deployment_group: group, deployment_group_id: None, deployment_id: id },
             variables: config.variables.clone(),
+            changes: Default::default(),
             proofs: intent.map(|i| i.proofs.clone()).unwrap_or_default(),
             state: layout.state.display().to_string(),
+            host: config.offers.clone(),
         }
     }
 }

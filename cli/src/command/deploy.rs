@@ -16,10 +16,14 @@ use crate::render::words::{plural, release};
 pub struct Deploy {
     /// Which fleet
     fleet: FleetName,
-    /// A version of its app, as 1.4.2, web@1.4.2 or sha256:…
-    version: String,
+    /// A version of its app, as 1.4.2, web@1.4.2 or sha256:…; without one: what is settled, with another configuration
+    #[arg(required_unless_present = "config")]
+    version: Option<String>,
+    /// With this configuration, as c17 (none: without), instead of the fleet's current one
+    #[arg(long, value_name = "cN")]
+    config: Option<String>,
     /// Change nothing; show what it would do: how long, how much capacity, and how far a bad version would get
-    #[arg(long, conflicts_with_all = ["watch", "until", "timeout"])]
+    #[arg(long, requires = "version", conflicts_with_all = ["watch", "until", "timeout", "config"])]
     plan: bool,
     #[command(flatten)]
     watching: Watching,
@@ -62,26 +66,33 @@ impl Watching {
 
 /// `deploy`
 pub async fn deploy(args: &Deploy, caller: &Caller) -> Result<Exit, Failure> {
-    if args.plan {
-        return simulate::plan(&args.fleet, &args.version, caller).await;
+    if let (true, Some(version)) = (args.plan, &args.version) {
+        return simulate::plan(&args.fleet, version, caller).await;
     }
-    let body = CreateDeployment { fleet: args.fleet.clone(), package: Some(args.version.clone()), restart: false, reason: args.why.reason.clone() };
+    let (fleet, package, config) = (args.fleet.clone(), args.version.clone(), args.config.clone());
+    let body = CreateDeployment { fleet, package, restart: false, config, reason: args.why.reason.clone() };
     begin(&body, args.watching, caller).await
 }
 
 /// `restart`
 pub async fn restart(args: &Restart, caller: &Caller) -> Result<Exit, Failure> {
-    let body = CreateDeployment { fleet: args.fleet.clone(), package: None, restart: true, reason: args.why.reason.clone() };
+    let body = CreateDeployment { fleet: args.fleet.clone(), package: None, restart: true, config: None, reason: args.why.reason.clone() };
     begin(&body, args.watching, caller).await
 }
 
 async fn begin(body: &CreateDeployment, watching: Watching, caller: &Caller) -> Result<Exit, Failure> {
     let view = caller.session.deploy(body).await?;
+    if caller.form == Form::Json && watching.watch(false).is_none() {
+        output::json(&view);
+    }
+    said(&view, watching, caller).await
+}
+
+/// Says that a deployment has begun, and follows it where that is asked for.
+pub async fn said(view: &DeploymentView, watching: Watching, caller: &Caller) -> Result<Exit, Failure> {
     let watch = watching.watch(false);
-    match (caller.form, watch) {
-        (Form::Json, None) => output::json(&view),
-        (Form::Json, Some(_)) => {}
-        (Form::Text, _) => output::lines(begun(&caller.session.context, &view, watch.is_some())),
+    if caller.form == Form::Text {
+        output::lines(begun(&caller.session.context, view, watch.is_some()));
     }
     match watch {
         Some(watch) => follow(caller, &view.id, watch).await,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use pilotage_bundle::appspec::Note;
 use pilotage_bundle::check::Report;
 use pilotage_shared::name::{AppName, Version};
 
@@ -26,13 +27,19 @@ pub enum Command {
         /// People's name for it, as 1.4.2
         #[arg(long)]
         version: Version,
+        /// The AppSpec's name in it, when it is another
+        #[arg(long, value_name = "NAME")]
+        appspec: Option<String>,
         #[command(flatten)]
         why: Why,
     },
     /// Would this be accepted? Asks nobody
     Check {
-        /// Folder or archive with an appspec.yml at its root
+        /// Folder or archive with an appspec.yml at its root; or an AppSpec alone (.yml, .yaml, .json)
         path: PathBuf,
+        /// The AppSpec's name in it, when it is another
+        #[arg(long, value_name = "NAME")]
+        appspec: Option<String>,
     },
     /// List packages
     List {
@@ -73,15 +80,15 @@ pub struct Turn {
 pub async fn run(command: &Command, caller: &Caller) -> Result<Exit, Failure> {
     let (session, context) = (&caller.session, &caller.session.context);
     match command {
-        Command::Push { path, app, version, why } => {
-            let wish = Wish { path: path.clone(), app: app.clone(), version: version.clone(), reason: why.reason.clone() };
+        Command::Push { path, app, version, appspec, why } => {
+            let wish = Wish { path: path.clone(), appspec: appspec.clone(), app: app.clone(), version: version.clone(), reason: why.reason.clone() };
             let view = push::push(session, wish).await?;
             match caller.form {
                 Form::Json => output::json(&view),
                 Form::Text => output::lines(pushed(context, &view)),
             }
         }
-        Command::Check { path } => return check(path, caller.form),
+        Command::Check { path, appspec } => return check(path, appspec.as_deref(), caller.form),
         Command::List { app } => {
             let list = session.packages(app.as_deref()).await?;
             match caller.form {
@@ -131,28 +138,59 @@ fn pushed(context: &str, view: &pilotage_shared::api::v1::PackageView) -> Vec<St
 }
 
 /// `package check`
-pub fn check(path: &Path, form: Form) -> Result<Exit, Failure> {
-    let report = push::check(path)?;
+pub fn check(path: &Path, appspec: Option<&str>, form: Form) -> Result<Exit, Failure> {
+    if path.is_file() && path.extension().is_some_and(|e| ["yml", "yaml", "json"].iter().any(|known| e.eq_ignore_ascii_case(known))) {
+        return check_text(path, form);
+    }
+    let report = push::check(path, appspec)?;
     match form {
         Form::Json => output::json(&serde_json::json!({
             "digest": report.built.manifest.digest(),
+            "appspec": report.built.manifest.appspec,
             "files": report.built.manifest.files(),
             "bytes": report.built.manifest.bytes(),
             "scripts": report.scripts,
             "permissions": report.built.appspec.permissions.len(),
-            "warnings": report.warnings.iter().map(|note| serde_json::json!({ "line": note.line, "text": note.text })).collect::<Vec<_>>(),
+            "warnings": told(&report.warnings),
         })),
         Form::Text => output::lines(checked(&report)),
     }
     Ok(Exit::Reached)
 }
 
-fn checked(report: &Report) -> Vec<String> {
-    let built = &report.built;
-    let warnings = match report.warnings.len() {
+/// The text alone: what it names is not looked for.
+fn check_text(path: &Path, form: Form) -> Result<Exit, Failure> {
+    let spec = push::check_text(path)?;
+    let scripts = spec.all_scripts().count();
+    match form {
+        Form::Json => output::json(&serde_json::json!({ "scripts": scripts, "permissions": spec.permissions.len(), "warnings": told(&spec.warnings) })),
+        Form::Text => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let head = format!("{} ok by itself: {}, {}{}", safe(&name), plural(scripts, "hook", "hooks"), plural(spec.permissions.len(), "permission", "permissions"), to_look_at(&spec.warnings));
+            output::lines(std::iter::once(head).chain(spec.warnings.iter().map(line)).collect::<Vec<_>>());
+        }
+    }
+    Ok(Exit::Reached)
+}
+
+fn told(warnings: &[Note]) -> Vec<serde_json::Value> {
+    warnings.iter().map(|note| serde_json::json!({ "line": note.line, "text": note.text })).collect()
+}
+
+fn to_look_at(warnings: &[Note]) -> String {
+    match warnings.len() {
         0 => String::new(),
         count => format!(" · {}:", plural(count, "thing to look at", "things to look at")),
-    };
+    }
+}
+
+fn line(note: &Note) -> String {
+    format!("  line {} {}", note.line, safe(&note.text))
+}
+
+fn checked(report: &Report) -> Vec<String> {
+    let built = &report.built;
+    let warnings = to_look_at(&report.warnings);
     let mut lines = vec![format!(
         "{} ok: {}, {}, {}{warnings}",
         safe(&built.manifest.appspec),
@@ -160,7 +198,7 @@ fn checked(report: &Report) -> Vec<String> {
         plural(built.manifest.files() as usize, "file", "files"),
         plural(built.appspec.permissions.len(), "permission", "permissions")
     )];
-    lines.extend(report.warnings.iter().map(|note| format!("  line {} {}", note.line, safe(&note.text))));
+    lines.extend(report.warnings.iter().map(line));
     lines.push(format!("next  pilotage package push … --app APP --version VERSION   it will be {}", built.manifest.digest()));
     lines
 }

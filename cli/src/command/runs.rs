@@ -1,5 +1,7 @@
 //! `pilotage runs` and `pilotage logs`.
 
+use std::time::Duration;
+
 use pilotage_shared::api::v1::RunView;
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::HostName;
@@ -13,6 +15,10 @@ use crate::render::words::{Clock, release};
 
 /// Lines of a log that are shown without `--all`.
 const LINES: usize = 60;
+/// A run's report comes this long after its output at most.
+const REPORT_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What each lifecycle event did on each host
 #[derive(Debug, clap::Args)]
@@ -38,6 +44,16 @@ pub struct Logs {
     /// Every event and every line
     #[arg(long)]
     all: bool,
+    /// Show the run in course as it writes, or wait for the next one, until its end
+    #[arg(long, short, conflicts_with_all = ["event", "all"])]
+    follow: bool,
+}
+
+impl Logs {
+    /// Does it hear Ctrl-C itself?
+    pub fn follows(&self) -> bool {
+        self.follow
+    }
 }
 
 /// `runs`
@@ -61,6 +77,9 @@ pub async fn runs(args: &Runs, caller: &Caller) -> Result<Exit, Failure> {
 /// `logs`
 pub async fn logs(args: &Logs, caller: &Caller) -> Result<Exit, Failure> {
     let (id, host, attempt) = target(&args.target, caller).await?;
+    if args.follow {
+        return follow(&id, &host, caller).await;
+    }
     let found = caller.session.runs(&id).await?;
     let of_host = found.iter().filter(|run| run.host == host && attempt.is_none_or(|attempt| run.attempt == attempt));
     let run = of_host.max_by_key(|run| run.attempt).ok_or_else(|| Failure::NotFound(format!("{host} has no run in {id} yet")))?;
@@ -76,6 +95,64 @@ pub async fn logs(args: &Logs, caller: &Caller) -> Result<Exit, Failure> {
         Form::Text => show(run, &shown, args.all),
     }
     Ok(Exit::Reached)
+}
+
+/// Shows what the run writes, line by line, and how it ended.
+async fn follow(id: &DeploymentId, host: &HostName, caller: &Caller) -> Result<Exit, Failure> {
+    let before = newest_of(id, host, caller).await?.map(|run| run.attempt);
+    let mut stream = caller.session.output(id, host).await?;
+    if caller.form == Form::Text {
+        output::line(&format!("{host} in {id}, as it comes; Ctrl-C leaves, the run goes on"));
+    }
+    let mut rest = Vec::new();
+    while !output::closed() {
+        let bytes = tokio::select! {
+            bytes = stream.next() => bytes?,
+            () = caller.interrupt.wait() => return Ok(Exit::Left),
+        };
+        let Some(bytes) = bytes else { break };
+        rest.extend_from_slice(&bytes);
+        let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        rest.drain(..whole).collect::<Vec<u8>>().split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).for_each(|line| written(line, caller.form));
+    }
+    if !rest.is_empty() {
+        written(&rest, caller.form);
+    }
+    let run = reported(id, host, before, caller).await?;
+    match (caller.form, run) {
+        (Form::Json, run) => output::json(&serde_json::json!({ "run": run })),
+        (Form::Text, Some(run)) => output::lines([result(&run), format!("next  pilotage logs {}", safe(&run.run))]),
+        (Form::Text, None) => output::line(&format!("--- over; {host} has not reported a run in {id}")),
+    }
+    Ok(Exit::Reached)
+}
+
+fn written(line: &[u8], form: Form) {
+    match form {
+        Form::Json => output::json(&serde_json::json!({ "line": String::from_utf8_lossy(line) })),
+        Form::Text => output::whole_line(&safe_bytes(line)),
+    }
+}
+
+async fn newest_of(id: &DeploymentId, host: &HostName, caller: &Caller) -> Result<Option<RunView>, Failure> {
+    Ok(caller.session.runs(id).await?.into_iter().filter(|run| &run.host == host).max_by_key(|run| run.attempt))
+}
+
+/// The report comes right behind the output; a host that cannot bring it now is not waited for.
+async fn reported(id: &DeploymentId, host: &HostName, before: Option<u32>, caller: &Caller) -> Result<Option<RunView>, Failure> {
+    let deadline = tokio::time::Instant::now() + REPORT_WITHIN;
+    loop {
+        let newest = newest_of(id, host, caller).await?.filter(|run| before.is_none_or(|before| run.attempt > before));
+        if newest.is_some() || tokio::time::Instant::now() > deadline {
+            return Ok(newest);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn result(run: &RunView) -> String {
+    let why = if run.why.is_empty() { String::new() } else { format!(": {}", safe(&run.why)) };
+    format!("--- {}{why}", runs::outcome(run.outcome))
 }
 
 fn show(run: &RunView, shown: &[(String, bool, Vec<u8>)], all: bool) {
@@ -99,8 +176,7 @@ fn show(run: &RunView, shown: &[(String, bool, Vec<u8>)], all: bool) {
             output::whole_line(&safe_bytes(line));
         }
     }
-    let result = if run.why.is_empty() { String::new() } else { format!(": {}", safe(&run.why)) };
-    output::line(&format!("--- {}{result}", runs::outcome(run.outcome)));
+    output::line(&result(run));
 }
 
 /// The events whose output is shown.

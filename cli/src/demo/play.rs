@@ -43,6 +43,7 @@ async fn act(stage: &Stage, version: Version, good: Option<Version>, teller: Tel
     let path = package::write(&stage.packages, version).map_err(DemoError::system("write a package"))?;
     let wish = Wish {
         path,
+        appspec: None,
         app: "web".parse().map_err(|_| crate::failure::Failure::Usage("app name".to_owned()))?,
         version: version.number.parse().map_err(|_| crate::failure::Failure::Usage("version".to_owned()))?,
         reason: because("the demo"),
@@ -54,7 +55,7 @@ async fn act(stage: &Stage, version: Version, good: Option<Version>, teller: Tel
         stage.prober.next_phase();
     }
     let begin = Instant::now();
-    let body = CreateDeployment { fleet: stage.fleet.clone(), package: Some(version.number.to_owned()), restart: false, reason: because(version.title) };
+    let body = CreateDeployment { fleet: stage.fleet.clone(), package: Some(version.number.to_owned()), restart: false, config: None, reason: because(version.title) };
     let id = stage.session.deploy(&body).await?.id;
     let view = ended(stage, &id, begin, bar.as_ref()).await?;
     let seconds = begin.elapsed().as_secs_f64();

@@ -18,7 +18,7 @@ pub fn clock() -> Clock {
 }
 
 pub fn release(package: &str) -> ReleaseView {
-    ReleaseView { package: package.to_owned(), digest: Digest::of(package.as_bytes()), config: None, restart: 0 }
+    ReleaseView { package: package.to_owned(), digest: Digest::of(package.as_bytes()), config: None, config_digest: None, restart: 0 }
 }
 
 fn wave(hosts: u32, new: u32, in_change: u32, failed: u32) -> WaveView {
@@ -176,7 +176,7 @@ pub fn status() -> StatusView {
         api: "v1".to_owned(),
         at: clock().now,
         revision: 918_223,
-        coordinator: CoordinatorView { version: "0.1.0".to_owned(), started_at: when("2026-11-20T03:00:00Z"), hosts: 688, unreachable: 18, unheard: 0, heartbeat_ms: 5000, backup_at: Some(when("2026-11-23T02:41:07Z")), recovering: None },
+        coordinator: CoordinatorView { version: "0.1.0".to_owned(), started_at: when("2026-11-20T03:00:00Z"), hosts: 688, unreachable: 18, unheard: 0, heartbeat_ms: 5000, backup_at: Some(when("2026-11-23T02:41:07Z")), recovering: None, recording_lost: None },
         fleets: vec![fleet("api-prod", "api", FleetState::Settled, 180, 180, 119), jobs, web],
     }
 }

@@ -158,6 +158,9 @@ fn coordinator(view: &CoordinatorView, clock: &Clock) -> String {
     if view.unheard > 0 {
         parts.push(format!("{} not heard since its start", view.unheard));
     }
+    if let Some(lost) = &view.recording_lost {
+        parts.push(format!("NOT RECORDED {}", safe(lost)));
+    }
     parts.join(" · ")
 }
 

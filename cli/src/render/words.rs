@@ -91,12 +91,15 @@ pub fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// `web@1.4.2`, and `web@1.4.2+r2` when it was restarted twice.
+/// `web@1.4.2`, `web@1.4.2+c17` with its configuration, and `+r2` behind it when it was restarted twice.
 pub fn release(release: &ReleaseView) -> String {
-    match release.restart {
-        0 => safe(&release.package),
-        n => format!("{}+r{n}", safe(&release.package)),
-    }
+    let config = match (release.config, release.config_digest) {
+        (Some(number), _) => format!("+c{number}"),
+        (None, Some(digest)) => format!("+{}", digest.short()),
+        (None, None) => String::new(),
+    };
+    let restart = if release.restart == 0 { String::new() } else { format!("+r{}", release.restart) };
+    format!("{}{config}{restart}", safe(&release.package))
 }
 
 /// The same without the app's name: `1.4.2`.
@@ -126,6 +129,17 @@ mod tests {
         assert_eq!([1, 999, 1000, 18_211, 1_000_000].map(thousands), ["1", "999", "1,000", "18,211", "1,000,000"]);
         assert_eq!(names(&["a", "b", "c"], 12, 2), "a b and 10 more");
         assert_eq!(names(&["a", "b"], 2, 2), "a b");
+    }
+
+    #[test]
+    fn a_release_is_package_configuration_and_restarts() {
+        let plain = crate::render::samples::release("web@1.4.2");
+        let check = |view: &ReleaseView, expected: [&str; 2]| assert_eq!([release(view), version(view)], expected);
+        check(&plain, ["web@1.4.2", "1.4.2"]);
+        check(&ReleaseView { config: Some(17), config_digest: Some(plain.digest), ..plain.clone() }, ["web@1.4.2+c17", "1.4.2+c17"]);
+        check(&ReleaseView { config: Some(17), restart: 2, ..plain.clone() }, ["web@1.4.2+c17+r2", "1.4.2+c17+r2"]);
+        let unknown = ReleaseView { config_digest: Some(plain.digest), ..plain.clone() };
+        check(&unknown, [&format!("web@1.4.2+{}", plain.digest.short()), &format!("1.4.2+{}", plain.digest.short())]);
     }
 
     #[test]

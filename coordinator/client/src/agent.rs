@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use pilotage_shared::digest::Digest;
@@ -14,17 +13,35 @@ use pilotage_shared::name::AppName;
 use pilotage_shared::run::{Event, RunId, RunReport};
 use tokio::sync::mpsc;
 
-use crate::client::{Client, bad, empty, encode, full, good};
+use crate::client::{Client, bad, empty, encode, full, good, next_data};
 use crate::connect::{Address, Body};
 use crate::error::ClientError;
 use crate::secret::Secret;
 use crate::upload::channel;
+
+/// A number in decimal.
+const OFFSET_MAX: usize = 20;
 
 /// The coordinator as one agent sees it.
 #[derive(Debug)]
 pub struct Coordinator {
     client: Client,
     bulk: Mutex<Option<SendRequest<Body>>>,
+}
+
+/// A piece of the output of a run that is under way.
+#[derive(Clone, Debug)]
+pub struct Piece<'a> {
+    /// Of which app.
+    pub app: &'a AppName,
+    /// Whose.
+    pub run: &'a RunId,
+    /// Where it begins in the run's output, bytes.
+    pub offset: u64,
+    /// Nothing comes after it.
+    pub last: bool,
+    /// What was written, at most [`LOG_TAIL`](pilotage_shared::limits::LOG_TAIL) bytes.
+    pub bytes: Bytes,
 }
 
 /// A live session: bytes in both directions, and nothing else. Dropping it ends the connection.
@@ -58,17 +75,7 @@ impl SessionSender {
 impl Download {
     /// The next bytes; none at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
-        loop {
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(ClientError::Body(std::io::Error::other(error))),
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Ok(Some(data));
-                    }
-                }
-            }
-        }
+        next_data(&mut self.body).await
     }
 
     /// All of it, at most `limit` bytes.
@@ -138,6 +145,11 @@ impl Coordinator {
         self.fetch(Method::GET, &format!("/agent/v1/manifests/{package}"), empty()).await
     }
 
+    /// A configuration's manifest: canonical text.
+    pub async fn configuration(&self, configuration: &Digest) -> Result<Download, ClientError> {
+        self.fetch(Method::GET, &format!("/agent/v1/configurations/{configuration}"), empty()).await
+    }
+
     /// Objects, as one pack stream (the form of `pilotage_bundle`), in the order asked for; at most
     /// [`OBJECTS_PER_REQUEST`](pilotage_shared::limits::OBJECTS_PER_REQUEST) at a time.
     pub async fn objects(&self, objects: &[Digest]) -> Result<Download, ClientError> {
@@ -156,6 +168,15 @@ impl Coordinator {
         let deployment = run.deployment.as_ref().map_or_else(String::new, |d| encode(&d.to_string()));
         let path = format!("/agent/v1/logs?app={app}&deployment={deployment}&attempt={}&event={event}&back={back}", run.attempt);
         self.fetch(Method::PUT, &path, full(output)).await?.all(0).await.map(drop)
+    }
+
+    /// Sends a piece of a run's output to whoever watches it; the offset that is wanted next, or none when nobody watches.
+    pub async fn put_output(&self, piece: &Piece<'_>) -> Result<Option<u64>, ClientError> {
+        let deployment = piece.run.deployment.as_ref().map_or_else(String::new, |d| encode(&d.to_string()));
+        let (attempt, offset, last) = (piece.run.attempt, piece.offset, piece.last);
+        let path = format!("/agent/v1/output?app={}&deployment={deployment}&attempt={attempt}&offset={offset}&last={last}", piece.app);
+        let answer = self.fetch(Method::PUT, &path, full(piece.bytes.clone())).await?.all(OFFSET_MAX).await?;
+        Ok(std::str::from_utf8(&answer).ok().and_then(|text| text.parse().ok()))
     }
 
     async fn fetch(&self, method: Method, path: &str, body: Body) -> Result<Download, ClientError> {

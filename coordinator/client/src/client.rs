@@ -80,6 +80,12 @@ impl Client {
         collect(response, limit).await
     }
 
+    /// GET of bytes that come for as long as there are some.
+    pub async fn stream(&self, path: &str) -> Result<Stream, ClientError> {
+        let response = self.send(self.request(Method::GET, path)?.body(empty()).map_err(bad)?).await?;
+        Ok(Stream(good(response).await?.into_body()))
+    }
+
     /// The event stream, from behind the position `after` on (none: from now on). `path` may carry filters, as
     /// `/v1/events?fleet=web-prod`.
     pub fn events(&self, path: &str, after: Option<u64>) -> Events {
@@ -117,6 +123,32 @@ impl Client {
     pub(crate) async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, ClientError> {
         let mut connection = self.address.http1().await?;
         connection.send_request(request).await.map_err(|e| self.address.unreachable(e))
+    }
+}
+
+/// Bytes as they come.
+#[derive(Debug)]
+pub struct Stream(Incoming);
+
+impl Stream {
+    /// The next bytes; waits for them. None at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        next_data(&mut self.0).await
+    }
+}
+
+/// The next bytes of a body; none at its end.
+pub(crate) async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, ClientError> {
+    loop {
+        match body.frame().await {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(ClientError::Body(std::io::Error::other(error))),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
     }
 }
 

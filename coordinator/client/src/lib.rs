@@ -12,7 +12,7 @@ mod events;
 mod secret;
 mod upload;
 
-pub use client::{Client, encode};
+pub use client::{Client, Stream, encode};
 pub use connect::Address;
 pub use error::ClientError;
 pub use events::Events;

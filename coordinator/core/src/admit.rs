@@ -1,5 +1,6 @@
 //! What may come in, and what it changes. Every function here only reads the world.
 
+pub(crate) mod config;
 mod deploy;
 mod fleet;
 mod host;
@@ -12,7 +13,7 @@ mod status;
 use pilotage_shared::digest::Digest;
 use pilotage_shared::ids::{DeploymentId, HostId};
 use pilotage_shared::limits::{IDEMPOTENCY_KEYS, IDEMPOTENCY_MS};
-use pilotage_shared::name::{HostName, Why};
+use pilotage_shared::name::{AppName, HostName, Why};
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::time::Time;
 use pilotage_shared::wire::Welcome;
@@ -57,6 +58,15 @@ pub enum Answer {
     },
     /// This package.
     Package(Digest),
+    /// This configuration, and the deployment that brings it, where there is one.
+    Configuration {
+        /// Of which app.
+        app: AppName,
+        /// Its number.
+        number: u32,
+        /// Who brings it.
+        deployment: Option<DeploymentId>,
+    },
 }
 
 impl Admitted {
@@ -84,6 +94,9 @@ pub fn admit(world: &World, input: &Input, now: Time) -> Result<Admitted, Reject
         Request::ReleasePackage { digest } => package::release(world, note, digest),
         Request::BlockPackage { digest } => package::block(world, digest, true),
         Request::UnblockPackage { digest } => package::block(world, digest, false),
+        Request::PutConfiguration { fleet, digest, numbers, deploy } => config::put(world, note, fleet, *digest, *numbers, *deploy),
+        Request::DeleteConfiguration { app, number } => config::delete(world, app, *number),
+        Request::ReleaseConfiguration { app, number } => config::release(world, app, *number),
         Request::PutFleet { spec } => fleet::put(world, note, spec),
         Request::DeleteFleet { fleet } => fleet::delete(world, fleet),
         Request::AddHost { host, labels, token } => host::add(world, note, host, labels, *token),

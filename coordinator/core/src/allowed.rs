@@ -16,6 +16,8 @@ pub enum Action {
     Read,
     /// Read the output of hooks.
     ReadLogs,
+    /// Take what was recorded: inputs and decisions, for a replay.
+    ReadRecording,
     /// Change what runs: deployments.
     Deploy,
     /// Declare fleets.
@@ -26,6 +28,8 @@ pub enum Action {
     Backup,
     /// Bring, delete, release, block.
     ChangePackage,
+    /// Register, delete and release configurations.
+    ChangeConfiguration,
     /// Be this host's agent: session, status, run reports.
     BeHost(HostName),
     /// Read a package's manifest and objects.
@@ -42,11 +46,13 @@ impl Action {
         match self {
             Action::Read => "read the state",
             Action::ReadLogs => "read logs",
+            Action::ReadRecording => "read recordings",
             Action::Deploy => "deploy",
             Action::ChangeFleet => "change fleets",
             Action::ChangeHost => "change hosts",
             Action::Backup => "make backups",
             Action::ChangePackage => "change packages",
+            Action::ChangeConfiguration => "change configurations",
             Action::BeHost(_) => "speak for this host",
             Action::ReadPackage => "read packages",
             Action::Own => "act as the coordinator itself",
@@ -62,8 +68,8 @@ pub fn allowed(by: &Principal, action: &Action) -> Result<(), Rejected> {
         (Principal::Host(_), Action::ReadPackage) => true,
         (Principal::Host(_), _) => false,
         (Principal::Rule { .. }, Action::Own) => true,
-        // The one rule of ours that removes something: packages that nobody needs any more.
-        (Principal::Rule { name }, Action::ChangePackage) => name.as_str() == "sweep",
+        // The one rule of ours that removes something: packages and configurations that nobody needs any more.
+        (Principal::Rule { name }, Action::ChangePackage | Action::ChangeConfiguration) => name.as_str() == "sweep",
         (Principal::Rule { .. }, _) | (_, Action::Own | Action::BeHost(_)) => false,
         (Principal::Local { .. } | Principal::Token { .. }, _) => true,
     };
@@ -84,6 +90,8 @@ pub fn action(input: &Input) -> Action {
         | Request::ReleasePackage { .. }
         | Request::BlockPackage { .. }
         | Request::UnblockPackage { .. } => Action::ChangePackage,
+        Request::PutConfiguration { deploy: true, .. } => Action::Deploy,
+        Request::PutConfiguration { .. } | Request::DeleteConfiguration { .. } | Request::ReleaseConfiguration { .. } => Action::ChangeConfiguration,
         Request::PutFleet { .. } | Request::DeleteFleet { .. } => Action::ChangeFleet,
         Request::AddHost { .. }
         | Request::LabelHost { .. }

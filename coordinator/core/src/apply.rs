@@ -1,5 +1,6 @@
 //! `World::apply`: the only mutation. It decides nothing: an admitted or planned change always applies.
 
+mod configuration;
 mod recovery;
 
 use pilotage_shared::ids::{DeploymentId, Generation};
@@ -222,8 +223,8 @@ impl World {
                 self.change_deployment(id, &mut t, |d| (d.paused, d.forgiven) = (None, *forgiven));
             }
             Change::Turned { id, to, because, hold, at } => {
-                let package = self.deployments.get(id).map(|d| d.release.package);
-                self.hold(package, hold, &mut t);
+                let release = self.deployments.get(id).map(|d| d.release);
+                self.hold(release.as_ref(), hold.as_ref(), &mut t);
                 self.not_left(&id.fleet, &mut t);
                 if let Some(fleet) = self.fleets.get_mut(&id.fleet) {
                     // A stopped deployment that goes back is in course again (R24).
@@ -247,7 +248,7 @@ impl World {
             }
             Change::Ended { id, outcome, because, left_behind, hold, at } => {
                 let release = self.deployments.get(id).map(|d| d.release);
-                self.hold(release.map(|r| r.package), hold, &mut t);
+                self.hold(release.as_ref(), hold.as_ref(), &mut t);
                 self.change_deployment(id, &mut t, |d| {
                     d.paused = None;
                     d.left_behind.clone_from(left_behind);
@@ -277,6 +278,7 @@ impl World {
             Change::PackageDeleted { digest } => {
                 if let Some(package) = self.packages.remove(digest) {
                     self.versions.remove(&(package.app, package.version));
+                    self.forget_pairs(digest, &mut t);
                 }
                 t.records.insert(Key::Package(*digest));
             }
@@ -302,6 +304,9 @@ impl World {
             Change::GoesOn { note, keep_backup } => self.goes_on(note, *keep_backup, &mut t),
             Change::FleetRecovered { fleet, verdict, note } => self.fleet_recovered(fleet, verdict, note, &mut t),
             Change::Recovered => self.recovered(&mut t),
+            Change::ConfigurationPut { configuration } => self.configured(configuration, &mut t),
+            Change::ConfigurationDeleted { app, number } => self.configuration_deleted(app, *number, &mut t),
+            Change::PairsReleased { app, pairs } => self.pairs_released(app, pairs, &mut t),
         }
         t
     }
@@ -331,16 +336,6 @@ impl World {
             fleet.unsettled = None;
         }
         self.everybody(&id.fleet, t);
-    }
-
-    fn hold(&mut self, package: Option<pilotage_shared::digest::Digest>, hold: &Option<crate::world::Hold>, t: &mut Touched) {
-        let (Some(digest), Some(hold)) = (package, hold.as_ref().filter(|_| !planted(Bug::NoHold))) else { return };
-        if let Some(package) = self.packages.get_mut(&digest) {
-            package.held = Some(hold.clone());
-            t.records.insert(Key::Package(digest));
-            let users = self.fleets.values().filter(|f| f.spec.app == package.app);
-            t.fleets.extend(users.map(|f| f.spec.name.clone()));
-        }
     }
 
     fn change_deployment(&mut self, id: &DeploymentId, t: &mut Touched, change: impl FnOnce(&mut crate::world::Deployment)) {

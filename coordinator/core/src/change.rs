@@ -14,8 +14,9 @@ use pilotage_shared::status::SlotStatus;
 use pilotage_shared::time::Time;
 use serde::{Deserialize, Serialize};
 
+use crate::world::configuration::{Configuration, Held, Pair};
 use crate::world::recovery::Verdict;
-use crate::world::{Because, Deployment, Fleet, Frozen, Hold, Host, IdempotencyKey, Loan, Note, Outcome, Package, Refused, Remembered};
+use crate::world::{Because, Deployment, Fleet, Frozen, Host, IdempotencyKey, Loan, Note, Outcome, Package, Refused, Remembered};
 
 /// One change of state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,14 +73,14 @@ pub enum Change {
     Paused { id: DeploymentId, note: Note },
     /// Forward goes on.
     Resumed { id: DeploymentId, forgiven: u32 },
-    /// Forward becomes back; the package is held in the same unit (R23).
-    Turned { id: DeploymentId, to: Release, because: Because, hold: Option<Hold>, at: Time },
+    /// Forward becomes back; what was new in its release is held in the same unit (R23).
+    Turned { id: DeploymentId, to: Release, because: Because, hold: Option<Held>, at: Time },
     /// Everybody is done but those who may follow later, since then; or not any more.
     OthersDone { id: DeploymentId, at: Option<Time>, due: Option<Time> },
     /// The stragglers' time is over.
     StragglersDue { id: DeploymentId },
     /// It is over.
-    Ended { id: DeploymentId, outcome: Outcome, because: Option<Because>, left_behind: Vec<HostName>, hold: Option<Hold>, at: Time },
+    Ended { id: DeploymentId, outcome: Outcome, because: Option<Because>, left_behind: Vec<HostName>, hold: Option<Held>, at: Time },
     /// A package is known.
     PackagePut { package: Package },
     /// A package is gone.
@@ -98,6 +99,12 @@ pub enum Change {
     FleetRecovered { fleet: FleetName, verdict: Verdict, note: Note },
     /// All fleets are (R34).
     Recovered,
+    /// A configuration is known.
+    ConfigurationPut { configuration: Configuration },
+    /// A configuration is gone.
+    ConfigurationDeleted { app: AppName, number: u32 },
+    /// A person releases packages with their configurations from hold (R23).
+    PairsReleased { app: AppName, pairs: Vec<Pair> },
 }
 
 /// Names a stored record.
@@ -127,6 +134,10 @@ pub enum Key {
     Recovering,
     /// A fleet that is left as it is.
     Left(FleetName),
+    /// A configuration.
+    Configuration(AppName, u32),
+    /// A package with a configuration (none: without one) that is held.
+    HeldPair(Pair),
 }
 
 /// What a change touched: which records to store, which fleets to plan again, whose intents may differ. A touched fleet

@@ -12,6 +12,8 @@ use pilotage_shared::time::Time;
 use pilotage_shared::wire::Hello;
 use serde::{Deserialize, Serialize};
 
+use crate::world::configuration::Numbers;
+
 /// By which way an input came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Via {
@@ -58,6 +60,10 @@ pub enum What {
     Package(Digest),
     /// What runs, started again.
     Restart,
+    /// The package that the fleet is settled on.
+    Settled,
+    /// One of these with the app's configuration of this number (none: without), instead of the fleet's current one.
+    Configured { what: Box<What>, config: Option<u32> },
 }
 
 /// What is asked.
@@ -77,6 +83,14 @@ pub enum Request {
     BlockPackage { digest: Digest },
     /// Opens it again.
     UnblockPackage { digest: Digest },
+    // ---- configurations
+    /// A configuration is complete in the store: it gets the next number of the fleet's app, and with `deploy` it is a
+    /// deployment of the fleet's settled package, where there is one.
+    PutConfiguration { fleet: FleetName, digest: Digest, numbers: Numbers, deploy: bool },
+    /// Refused while in use.
+    DeleteConfiguration { app: AppName, number: u32 },
+    /// From hold with all packages (R23).
+    ReleaseConfiguration { app: AppName, number: u32 },
     // ---- fleets
     /// Declare or change.
     PutFleet { spec: Box<FleetSpec> },

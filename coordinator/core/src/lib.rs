@@ -19,6 +19,7 @@ pub mod input;
 pub mod intent;
 pub mod plan;
 pub mod rejected;
+pub mod replay;
 pub mod waiting;
 pub mod world;
 

@@ -25,6 +25,8 @@ pub(crate) use goal::{Goal, Mode};
 
 /// Changes of one round at most; the caller asks again until there are none.
 pub const ROUND: usize = 100;
+/// Planned changes of one turn of the engine; the rest comes in the next, so that no caller waits for all of them.
+pub const TURN: usize = 2000;
 
 /// What is to be applied now, and when to ask again at the latest.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -90,6 +90,52 @@ pub enum Rejected {
         /// Which.
         package: String,
     },
+    /// No such configuration.
+    #[error("there is no configuration c{number} of {app}")]
+    UnknownConfiguration {
+        /// Of which app.
+        app: AppName,
+        /// Asked for.
+        number: u32,
+    },
+    /// In use.
+    #[error("configuration c{number} of {app} is in use: {by}")]
+    ConfigurationInUse {
+        /// Of which app.
+        app: AppName,
+        /// Which.
+        number: u32,
+        /// By what.
+        by: String,
+    },
+    /// R23.
+    #[error("{release} is held since it failed in {by}: {why}")]
+    ConfigurationHeld {
+        /// The package with the configuration.
+        release: String,
+        /// The configuration's number; none: the package without one.
+        config: Option<u32>,
+        /// The deployment that turned.
+        by: DeploymentId,
+        /// What failed.
+        why: Why,
+    },
+    /// Nothing to release.
+    #[error("configuration c{number} of {app} is not held")]
+    ConfigurationNotHeld {
+        /// Of which app.
+        app: AppName,
+        /// Which.
+        number: u32,
+    },
+    /// A push would take away a package that is on its way.
+    #[error("{id} brings {package}: a push of a configuration would take that away. Wait for it, cancel it, or push with --no-deploy and deploy that package with --config")]
+    OtherPackage {
+        /// What is in course.
+        id: DeploymentId,
+        /// What it brings.
+        package: String,
+    },
     /// The selector matches nobody.
     #[error("the selector {selector} of fleet {fleet} matches no host")]
     NoMembers {
@@ -248,6 +294,11 @@ impl Rejected {
             Rejected::PackageHeld { .. } => "package-held",
             Rejected::PackageBlocked { .. } => "package-blocked",
             Rejected::NotHeld { .. } => "package-not-held",
+            Rejected::UnknownConfiguration { .. } => "unknown-configuration",
+            Rejected::ConfigurationInUse { .. } => "configuration-in-use",
+            Rejected::ConfigurationHeld { .. } => "configuration-held",
+            Rejected::ConfigurationNotHeld { .. } => "configuration-not-held",
+            Rejected::OtherPackage { .. } => "deployment-in-course",
             Rejected::NoMembers { .. } => "no-members",
             Rejected::Unexpected { .. } => "unexpected-members",
             Rejected::FloorTooHigh { .. } => "floor-too-high",
@@ -281,7 +332,8 @@ impl Rejected {
             | Rejected::UnknownHost(_)
             | Rejected::UnknownDeployment(_)
             | Rejected::UnknownVersion { .. }
-            | Rejected::UnknownPackage(_) => 404,
+            | Rejected::UnknownPackage(_)
+            | Rejected::UnknownConfiguration { .. } => 404,
             Rejected::OtherApp { .. }
             | Rejected::NoMembers { .. }
             | Rejected::Unexpected { .. }
@@ -295,6 +347,10 @@ impl Rejected {
             | Rejected::PackageHeld { .. }
             | Rejected::PackageBlocked { .. }
             | Rejected::NotHeld { .. }
+            | Rejected::ConfigurationInUse { .. }
+            | Rejected::ConfigurationHeld { .. }
+            | Rejected::ConfigurationNotHeld { .. }
+            | Rejected::OtherPackage { .. }
             | Rejected::Overlap { .. }
             | Rejected::AppChanged { .. }
             | Rejected::InCourse(_)

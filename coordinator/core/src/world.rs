@@ -4,6 +4,7 @@
 //! [`World::apply`](crate::apply) is the only mutation. The derived part is kept up to date by `world/index.rs` and can be
 //! rebuilt from the rest at any time; a test compares the two.
 
+pub mod configuration;
 pub mod facts;
 pub mod index;
 pub mod load;
@@ -24,6 +25,7 @@ use pilotage_shared::status::SlotStatus;
 use pilotage_shared::time::{Millis, Time};
 use serde::{Deserialize, Serialize};
 
+use configuration::{Configuration, Pair};
 use facts::Groups;
 use recovery::{Left, Recovering};
 
@@ -289,7 +291,7 @@ pub struct IdempotencyKey {
 }
 
 /// One host's connection in this epoch; memory only.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Live {
     /// Of the newest session.
     pub session: SessionId,
@@ -374,6 +376,10 @@ pub struct World {
     pub recovering: Option<Recovering>,
     /// Fleets whose members stay where they are since then (R34).
     pub left: BTreeMap<FleetName, Left>,
+    /// By app and number.
+    pub configurations: BTreeMap<(AppName, u32), Configuration>,
+    /// A package with a configuration that failed where the package was settled (R23).
+    pub held_pairs: BTreeMap<Pair, Hold>,
 
     // ---- memory of this life ----
     /// Times set by the operator.
@@ -396,6 +402,8 @@ pub struct World {
     pub apps: BTreeSet<AppName>,
     /// Digest by what people call it.
     pub versions: BTreeMap<(AppName, Version), Digest>,
+    /// A configuration's number by its content.
+    pub config_numbers: BTreeMap<(AppName, Digest), u32>,
     /// Each host's fleet for each app.
     pub member_of: BTreeMap<HostName, BTreeMap<AppName, FleetName>>,
     /// Each fleet's members, grouped by their facts.
@@ -426,6 +434,8 @@ impl World {
             remembered: BTreeMap::new(),
             recovering: None,
             left: BTreeMap::new(),
+            configurations: BTreeMap::new(),
+            held_pairs: BTreeMap::new(),
             settings,
             epoch: None,
             blocked_seen: 0,
@@ -435,6 +445,7 @@ impl World {
             live: BTreeMap::new(),
             apps: BTreeSet::new(),
             versions: BTreeMap::new(),
+            config_numbers: BTreeMap::new(),
             member_of: BTreeMap::new(),
             groups: BTreeMap::new(),
             placed: BTreeMap::new(),
@@ -464,8 +475,13 @@ impl World {
         self.groups.get(fleet).map_or(0, |g| g.values().map(|hosts| hosts.len() as u32).sum())
     }
 
-    /// May nobody use this package now: held (R23) or blocked (R29)?
-    pub fn barred(&self, package: &Digest) -> bool {
+    /// May nobody use this release now: its package held (R23) or blocked (R29), or held with this configuration?
+    pub fn barred(&self, release: &Release) -> bool {
+        self.barred_package(&release.package) || self.held_pairs.contains_key(&Pair::of(release))
+    }
+
+    /// May nobody use this package now, whatever its configuration?
+    pub fn barred_package(&self, package: &Digest) -> bool {
         self.packages.get(package).is_some_and(|p| p.held.is_some()) || self.blocked.packages.contains(package)
     }
 

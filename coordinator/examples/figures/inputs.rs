@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use pilotage_coordinator::engine::{Ask, Engine, Handle};
 use pilotage_coordinator::principal::epoch;
+use pilotage_coordinator::recording::{Limits, Recorder};
 use pilotage_coordinator::store::{Keep, Store};
 use pilotage_coordinator_core::input::{Request, Via};
 use pilotage_coordinator_core::world::Settings;
@@ -14,10 +15,12 @@ use pilotage_shared::time::Millis;
 use crate::{name, operator, percentile, say};
 
 /// An engine on a store of its own.
-pub fn engine(folder: &std::path::Path) -> (Handle, std::thread::JoinHandle<()>) {
+pub fn engine(folder: &std::path::Path, recorded: bool) -> (Handle, std::thread::JoinHandle<()>) {
     let settings = Settings { heartbeat: Millis::seconds(5) };
-    let (store, world) = Store::open(&folder.join("store"), settings, Keep { history: 1_000_000, runs: 200_000 }).unwrap();
-    let (engine, handle) = Engine::start(store, world, epoch().unwrap()).unwrap();
+    let (store, world) = Store::open(&folder.join("store"), &folder.join("backups"), settings, Keep { history: 1_000_000, runs: 200_000 }).unwrap();
+    let limits = Limits { keep: Millis::seconds(3600), bytes: 1 << 30 };
+    let recorder = if recorded { Recorder::new(&folder.join("recording"), limits, store.newest()) } else { Recorder::off() };
+    let (engine, handle) = Engine::start(store, world, epoch().unwrap(), recorder).unwrap();
     let runtime = tokio::runtime::Handle::current();
     (handle, std::thread::spawn(move || engine.run(&runtime).unwrap()))
 }
@@ -45,9 +48,17 @@ pub async fn add_hosts(handle: &Handle, n: usize) {
 }
 
 pub async fn measure() {
+    // Twice each, by turns: the disk is not equally fast all the time.
+    for recorded in [false, true, false, true] {
+        durable(recorded).await;
+    }
+}
+
+async fn durable(recorded: bool) {
     let folder = tempfile::tempdir().unwrap();
-    let (handle, thread) = engine(folder.path());
+    let (handle, thread) = engine(folder.path(), recorded);
     add_hosts(&handle, 1000).await;
+    let how = if recorded { "recorded" } else { "not recorded" };
     for callers in [1usize, 16, 128, 512] {
         let each = if callers == 1 { 500 } else { 20_000 / callers };
         let begun = Instant::now();
@@ -71,7 +82,7 @@ pub async fn measure() {
         }
         let rate = times.len() as f64 / begun.elapsed().as_secs_f64();
         let (half, most) = (percentile(&mut times, 0.5), percentile(&mut times, 0.99));
-        say(&format!("durable inputs, {callers} callers"), &format!("{rate:.0}/s, p50 {half:.1?}, p99 {most:.1?}"));
+        say(&format!("durable inputs, {callers} callers, {how}"), &format!("{rate:.0}/s, p50 {half:.1?}, p99 {most:.1?}"));
     }
     handle.stop().await;
     tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();

@@ -48,7 +48,7 @@ fn report(i: usize) -> RunReport {
 pub async fn measure() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    let (handle, thread) = engine(&state);
+    let (handle, thread) = engine(&state, true);
     add_hosts(&handle, HOSTS).await;
     let begun = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();

@@ -25,13 +25,14 @@ use crate::problem::Refused;
 use crate::sessions;
 
 /// Bytes of one chunk of a pack.
-const CHUNK: usize = 64 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
 /// Chunks on their way.
-const AHEAD: usize = 4;
+pub(super) const AHEAD: usize = 4;
 /// Events of one run.
 const EVENTS_MAX: usize = 40;
 
-fn host(by: Principal) -> Result<HostId, Refused> {
+/// The host that asks.
+pub fn host(by: Principal) -> Result<HostId, Refused> {
     match by {
         Principal::Host(id) => Ok(id),
         other => Err(Refused::new("not-allowed", format!("{other} is not a host"))),
@@ -83,9 +84,10 @@ pub async fn objects(State(app): State<App>, request: Request) -> Result<Respons
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], Body::from_stream(stream)).into_response())
 }
 
-struct Chunks {
-    sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
-    buffer: Vec<u8>,
+/// Collects what is written into chunks of a streamed answer.
+pub(super) struct Chunks {
+    pub sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
+    pub buffer: Vec<u8>,
 }
 
 impl Write for Chunks {

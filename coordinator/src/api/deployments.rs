@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 
 use super::extract::{Asked, At, Params, ask, parsed};
 use super::paging::{page, place};
-use super::{App, view};
+use super::{App, configurations, view};
 use crate::engine::Make;
 use crate::problem::Refused;
 
@@ -36,7 +36,8 @@ pub fn find(world: &World, text: &str) -> Result<DeploymentId, Refused> {
     }
 }
 
-async fn one(app: &App, id: DeploymentId) -> Result<DeploymentView, Refused> {
+/// A deployment as it is now.
+pub async fn one(app: &App, id: DeploymentId) -> Result<DeploymentView, Refused> {
     let found = app.engine.query(move |v| v.world.deployments.get(&id).map(|d| view::deployment(v, d)).ok_or(Rejected::UnknownDeployment(id)));
     Ok(found.await??)
 }
@@ -49,14 +50,21 @@ async fn id_of(app: &App, text: String) -> Result<DeploymentId, Refused> {
 #[utoipa::path(post, path = "/v1/deployments", tag = "deployments", request_body = CreateDeployment,
     responses((status = 201, body = DeploymentView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn create(State(app): State<App>, asked: Asked<CreateDeployment>) -> Result<(StatusCode, Json<DeploymentView>), Refused> {
-    let CreateDeployment { fleet, package, restart, reason } = asked.body;
+    let CreateDeployment { fleet, package, restart, config, reason } = asked.body;
+    let config = match config.as_deref() {
+        None => None,
+        Some("none") => Some(None),
+        Some(text) => Some(Some(configurations::number(text)?)),
+    };
     let wish = match (package, restart) {
         (Some(package), false) => Some(wish(&package)?),
-        (None, true) => None,
-        _ => return Err(Refused::bad("write either package or restart: true")),
+        (None, true) if config.is_none() => None,
+        (None, false) if config.is_some() => None,
+        _ => return Err(Refused::bad("write package, with or without config, or config alone, or restart: true")),
     };
     let make = move |world: &World| {
         let what = match wish {
+            None if config.is_some() => What::Settled,
             None => What::Restart,
             Some(Wish::Digest(digest)) => What::Package(digest),
             Some(Wish::Version(version)) => What::Version(version),
@@ -64,6 +72,10 @@ pub async fn create(State(app): State<App>, asked: Asked<CreateDeployment>) -> R
                 Some(digest) => What::Package(*digest),
                 None => return Err(Rejected::UnknownVersion { app, version }),
             },
+        };
+        let what = match config {
+            Some(config) => What::Configured { what: Box::new(what), config },
+            None => what,
         };
         Ok(Request::Deploy { fleet, what })
     };

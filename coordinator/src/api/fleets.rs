@@ -95,7 +95,7 @@ fn describe(world: &World, spec: &FleetSpec, answer: &Answer) -> FleetApplied {
     let hosts: Vec<HostName> = members.take(NAMED).map(|h| h.id.name.clone()).collect();
     let (count, gained, lost) = match answer {
         Answer::Fleet { members, gained, lost } => (*members, gained.clone(), lost.clone()),
-        Answer::Done | Answer::Welcome(_) | Answer::Goodbye(_) | Answer::Deployment(_) | Answer::Host(_) | Answer::Package(_) => {
+        Answer::Done | Answer::Welcome(_) | Answer::Goodbye(_) | Answer::Deployment(_) | Answer::Host(_) | Answer::Package(_) | Answer::Configuration { .. } => {
             (hosts.len() as u32, Vec::new(), Vec::new())
         }
     };

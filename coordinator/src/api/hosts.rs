@@ -127,7 +127,7 @@ pub async fn add(State(app): State<App>, asked: Asked<AddHost>) -> Result<(Statu
     let answer = ask(&app, (asked.by, asked.idempotency), reason, move |_| Ok(Request::AddHost { host, labels, token: hashed })).await?;
     let id = match answer {
         Answer::Host(id) => id.to_string(),
-        Answer::Done | Answer::Welcome(_) | Answer::Goodbye(_) | Answer::Deployment(_) | Answer::Fleet { .. } | Answer::Package(_) => name.to_string(),
+        Answer::Done | Answer::Welcome(_) | Answer::Goodbye(_) | Answer::Deployment(_) | Answer::Fleet { .. } | Answer::Package(_) | Answer::Configuration { .. } => name.to_string(),
     };
     Ok((StatusCode::CREATED, Json(HostAdded { host: name, id, token })))
 }

@@ -85,7 +85,7 @@ impl Named {
 }
 
 /// Runs blocking work on the package store.
-async fn blocking<T: Send + 'static>(packages: &Arc<Packages>, work: impl FnOnce(&Packages) -> Result<T, PackageError> + Send + 'static) -> Result<T, Refused> {
+pub(super) async fn blocking<T: Send + 'static>(packages: &Arc<Packages>, work: impl FnOnce(&Packages) -> Result<T, PackageError> + Send + 'static) -> Result<T, Refused> {
     let packages = packages.clone();
     let done = tokio::task::spawn_blocking(move || work(&packages)).await;
     Ok(done.map_err(|e| Refused::new("internal", e.to_string()))??)

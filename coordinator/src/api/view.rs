@@ -1,5 +1,6 @@
 //! The world as the API shows it: conversions from the core's types to the bodies of version 1, in one place each.
 
+mod configuration;
 mod deployment;
 mod fleet;
 mod host;
@@ -12,6 +13,7 @@ use pilotage_shared::release::Release;
 use pilotage_shared::run::{Outcome, RunReport};
 use pilotage_shared::time::Time;
 
+pub use configuration::{configuration, configuration_content};
 pub use deployment::{deployment, state};
 pub use fleet::{coordinator, fleet_view, status};
 pub use host::host;
@@ -22,7 +24,13 @@ use crate::store::Entry;
 
 /// A release by its package's name.
 pub fn release(world: &World, release: &Release) -> ReleaseView {
-    ReleaseView { package: world.package_name(&release.package), digest: release.package, config: release.config, restart: release.restart }
+    ReleaseView {
+        package: world.package_name(&release.package),
+        digest: release.package,
+        config: world.config_number(release),
+        config_digest: release.config,
+        restart: release.restart,
+    }
 }
 
 /// Who, why, when.

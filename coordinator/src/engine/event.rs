@@ -3,6 +3,7 @@
 
 use pilotage_coordinator_core::change::Change;
 use pilotage_coordinator_core::input::Via;
+use pilotage_coordinator_core::world::configuration::Pair;
 use pilotage_coordinator_core::world::recovery::Verdict;
 use pilotage_coordinator_core::world::{Because, HostState, Outcome, World};
 use pilotage_shared::api::v1::When;
@@ -115,7 +116,7 @@ pub fn phase(status: &SlotStatus) -> String {
 }
 
 fn words(world: &World, change: &Change) -> Option<(&'static str, Scope, String)> {
-    let release = |r: &pilotage_shared::release::Release| world.package_name(&r.package);
+    let release = |r: &pilotage_shared::release::Release| world.release_name(r);
     Some(match change {
         Change::StartupOver
         | Change::CounterRaised { .. }
@@ -206,6 +207,18 @@ fn words(world: &World, change: &Change) -> Option<(&'static str, Scope, String)
                 Verdict::Leave(why) => format!("fleet {name} is left as it is until a person deploys: {why}"),
             };
             ("fleet.recovered", fleet(world, name), text)
+        }
+        Change::ConfigurationPut { configuration: new } => {
+            let scope = Scope { app: Some(new.app.to_string()), fleet: Some(new.fleet.to_string()), ..Scope::default() };
+            ("configuration.added", scope, format!("configuration c{} of {} is in the store", new.number, new.app))
+        }
+        Change::ConfigurationDeleted { app, number } => {
+            ("configuration.deleted", Scope { app: Some(app.to_string()), ..Scope::default() }, format!("configuration c{number} of {app} is deleted"))
+        }
+        Change::PairsReleased { app, pairs } => {
+            let name = |pair: &Pair| release(&pilotage_shared::release::Release { package: pair.package, config: pair.config, restart: 0 });
+            let names: Vec<String> = pairs.iter().take(5).map(name).collect();
+            ("configuration.released", Scope { app: Some(app.to_string()), ..Scope::default() }, format!("released from hold: {}", names.join(" ")))
         }
         Change::Recovered => ("recovery.over", Scope::default(), "the recovery is over".into()),
     })

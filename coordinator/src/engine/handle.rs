@@ -7,14 +7,16 @@ use pilotage_coordinator_core::change::Change;
 use pilotage_coordinator_core::input::{Idempotency, Request, Via};
 use pilotage_coordinator_core::world::{HostState, World};
 use pilotage_coordinator_core::{Answer, Rejected};
-use pilotage_shared::ids::HostId;
-use pilotage_shared::name::Reason;
+use pilotage_shared::ids::{DeploymentId, HostId};
+use pilotage_shared::name::{AppName, HostName, Reason};
 use pilotage_shared::principal::Principal;
 use pilotage_shared::run::RunReport;
 use pilotage_shared::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Numbers, Tracker};
+use crate::follow::{Follows, Watching};
+use crate::recording::Recorder;
 use crate::sessions::Outbox;
 use crate::store::Store;
 
@@ -75,6 +77,8 @@ pub struct View<'a> {
     pub store: &'a Store,
     /// What was watched in this life.
     pub tracker: &'a Tracker,
+    /// What is recorded.
+    pub recorder: &'a Recorder,
     /// When this life began.
     pub started_at: Time,
     /// The engine's clock.
@@ -89,6 +93,8 @@ pub(super) enum Job {
     Ask(Box<Ask>),
     Run(Box<RunReport>, oneshot::Sender<Result<(), Refusal>>),
     Query(Query),
+    /// What is wished of this host is to be said again.
+    Tell(HostName),
     Stop,
 }
 
@@ -131,11 +137,12 @@ pub struct Handle {
     newest: watch::Receiver<u64>,
     tokens: Tokens,
     numbers: Numbers,
+    follows: Follows,
 }
 
 impl Handle {
-    pub(super) fn new(jobs: mpsc::Sender<Job>, newest: watch::Receiver<u64>, tokens: Tokens, numbers: Numbers) -> Self {
-        Self { jobs, newest, tokens, numbers }
+    pub(super) fn new(jobs: mpsc::Sender<Job>, newest: watch::Receiver<u64>, tokens: Tokens, numbers: Numbers, follows: Follows) -> Self {
+        Self { jobs, newest, tokens, numbers, follows }
     }
 
     /// Asks, and waits until it is on disk (R1).
@@ -158,6 +165,20 @@ impl Handle {
         let query: Query = Box::new(move |view| drop(reply.send(read(view))));
         self.jobs.send(Job::Query(query)).await.map_err(|_| Refusal::Stopping)?;
         answer.await.map_err(|_| Refusal::Stopping)
+    }
+
+    /// Watches the output of a host's run in a deployment; the host is told, and told again when nobody watches any more.
+    pub async fn follow(&self, host: HostName, app: AppName, deployment: DeploymentId) -> Result<Watching, Refusal> {
+        let (jobs, left) = (self.jobs.clone(), host.clone());
+        // When the queue is full the host learns it from the answer to its next piece.
+        let watching = self.follows.watch(host.clone(), app, deployment, move || drop(jobs.try_send(Job::Tell(left))));
+        self.jobs.send(Job::Tell(host)).await.map_err(|_| Refusal::Stopping)?;
+        Ok(watching)
+    }
+
+    /// Whose output is watched.
+    pub fn follows(&self) -> &Follows {
+        &self.follows
     }
 
     /// Ends the engine after what has arrived.

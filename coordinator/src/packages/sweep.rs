@@ -55,14 +55,14 @@ async fn sweep_logs(logs: &Arc<Logs>, engine: &Handle) -> Result<(), String> {
 async fn sweep(packages: &Arc<Packages>, engine: &Handle, keep: usize) -> Result<(usize, usize), String> {
     let old = engine.query(move |view| surplus(view.world, keep)).await.map_err(|e| e.to_string())?;
     let mut records = 0;
-    for digest in old {
+    for request in old {
         let asked = engine
             .ask(|reply| Ask {
                 by: Principal::Rule { name: Why::lossy("sweep") },
                 via: Via::Own,
                 reason: Reason::default(),
                 idempotency: None,
-                make: Box::new(move |_| Ok(Request::DeletePackage { digest })),
+                make: Box::new(move |_| Ok(request)),
                 outbox: None,
                 reply,
             })
@@ -75,15 +75,28 @@ async fn sweep(packages: &Arc<Packages>, engine: &Handle, keep: usize) -> Result
         }
     }
     let _alone = packages.gate.write().await;
-    let known: BTreeSet<Digest> = engine.query(|view| view.world.packages.keys().copied().collect()).await.map_err(|e| e.to_string())?;
+    let known = |world: &World| world.packages.keys().copied().chain(world.configurations.values().map(|c| c.digest)).collect();
+    let known: BTreeSet<Digest> = engine.query(move |view| known(view.world)).await.map_err(|e| e.to_string())?;
     let packages = packages.clone();
     let objects = tokio::task::spawn_blocking(move || packages.remove_unknown(&known));
     let objects = objects.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
     Ok((records, objects))
 }
 
-/// Packages beyond the newest `keep` of their app, but for those that a person must not forget: held and blocked ones.
-fn surplus(world: &World, keep: usize) -> Vec<Digest> {
+/// Packages and configurations beyond the newest `keep` of their app, but for packages that a person must not forget: held
+/// and blocked ones. Configurations first: what only they need goes in the same sweep.
+fn surplus(world: &World, keep: usize) -> Vec<Request> {
+    let apps: BTreeSet<&AppName> = world.configurations.keys().map(|(app, _)| app).collect();
+    let older = |app: &&AppName| world.configurations_of(app).map(|c| c.number).collect::<Vec<u32>>();
+    let old = apps.iter().flat_map(|app| {
+        let numbers = older(app);
+        let surplus = numbers.len().saturating_sub(keep);
+        numbers.into_iter().take(surplus).map(|number| Request::DeleteConfiguration { app: (*app).clone(), number })
+    });
+    old.chain(surplus_packages(world, keep).into_iter().map(|digest| Request::DeletePackage { digest })).collect()
+}
+
+fn surplus_packages(world: &World, keep: usize) -> Vec<Digest> {
     let mut by_app: std::collections::BTreeMap<&AppName, Vec<_>> = std::collections::BTreeMap::new();
     for package in world.packages.values() {
         by_app.entry(&package.app).or_default().push((package.added.at, package.digest));
@@ -92,7 +105,7 @@ fn surplus(world: &World, keep: usize) -> Vec<Digest> {
     for packages in by_app.values_mut() {
         packages.sort_unstable();
         let surplus = packages.len().saturating_sub(keep);
-        old.extend(packages[..surplus].iter().map(|(_, d)| *d).filter(|d| !world.barred(d)));
+        old.extend(packages[..surplus].iter().map(|(_, d)| *d).filter(|d| !world.barred_package(d)));
     }
     old
 }
@@ -100,19 +113,15 @@ fn surplus(world: &World, keep: usize) -> Vec<Digest> {
 impl Packages {
     /// Removes manifests that no record names (and that are not being uploaded), then objects that no manifest names.
     fn remove_unknown(&self, known: &BTreeSet<Digest>) -> Result<usize, PackageError> {
-        let folder = self.folder.join("manifests");
         let mut wanted = BTreeSet::new();
-        for entry in std::fs::read_dir(&folder).map_err(failed("list", &folder))? {
-            let entry = entry.map_err(failed("list", &folder))?;
-            let path = entry.path();
-            let Ok(digest) = format!("sha256:{}", entry.file_name().to_string_lossy()).parse::<Digest>() else { continue };
-            let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|t| SystemTime::now().duration_since(t).ok());
-            if known.contains(&digest) || age.is_none_or(|age| age < PENDING) {
-                wanted.extend(self.manifest(&digest)?.objects().into_keys());
-            } else {
-                std::fs::remove_file(&path).map_err(failed("remove", &path))?;
-            }
-        }
+        self.remove_manifests("manifests", known, &mut |digest| {
+            wanted.extend(self.manifest(digest)?.objects().into_keys());
+            Ok(())
+        })?;
+        self.remove_manifests("configurations", known, &mut |digest| {
+            wanted.extend(self.configuration(digest)?.objects().into_keys());
+            Ok(())
+        })?;
         let mut removed = 0;
         for object in self.objects.list()?.iter().filter(|d| !wanted.contains(d)) {
             self.objects.remove(object)?;
@@ -120,11 +129,28 @@ impl Packages {
         }
         Ok(removed)
     }
+
+    fn remove_manifests(&self, of: &str, known: &BTreeSet<Digest>, stays: &mut dyn FnMut(&Digest) -> Result<(), PackageError>) -> Result<(), PackageError> {
+        let folder = self.folder.join(of);
+        for entry in std::fs::read_dir(&folder).map_err(failed("list", &folder))? {
+            let entry = entry.map_err(failed("list", &folder))?;
+            let path = entry.path();
+            let Ok(digest) = format!("sha256:{}", entry.file_name().to_string_lossy()).parse::<Digest>() else { continue };
+            let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|t| SystemTime::now().duration_since(t).ok());
+            if known.contains(&digest) || age.is_none_or(|age| age < PENDING) {
+                stays(&digest)?;
+            } else {
+                std::fs::remove_file(&path).map_err(failed("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pilotage_shared::configuration::{Access, Configuration, File};
 
     #[test]
     fn what_no_manifest_names_goes_and_the_rest_stays() {
@@ -151,5 +177,12 @@ mod tests {
         assert_eq!(packages.remove_unknown(&BTreeSet::from([digest])).unwrap(), 1);
         assert!(packages.objects().has(&kept) && packages.objects().has(&spec) && !packages.objects().has(&orphan));
         assert_eq!(packages.remove_unknown(&BTreeSet::new()).unwrap(), 0, "a manifest that was just sent is waited for");
+        let (content, size) = packages.objects().put(&b"a=1"[..]).unwrap();
+        let mut configuration = Configuration::empty();
+        configuration.files.insert("app.toml".into(), File { access: Access::of("root"), size, digest: content });
+        let (digest, missing) = packages.add_configuration(configuration.encode().as_bytes()).unwrap();
+        assert_eq!((digest, missing), (configuration.digest(), Vec::new()));
+        assert_eq!(packages.remove_unknown(&BTreeSet::from([digest])).unwrap(), 0, "what a configuration names stays");
+        assert_eq!(packages.complete_configuration(&digest).unwrap(), configuration);
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
-use super::{DEPLOYMENTS, FLEETS, HOSTS, LEFT, META, PACKAGES, REMEMBERED, SLOTS};
+use super::{CONFIGURATIONS, DEPLOYMENTS, FLEETS, HELD_PAIRS, HOSTS, LEFT, META, PACKAGES, REMEMBERED, SLOTS};
 
 /// The version that this program writes.
 pub(super) const VERSION: u8 = 1;
@@ -38,6 +38,14 @@ pub enum CodecError {
         table: u8,
         /// Its version.
         version: u8,
+    },
+    /// The whole store is a newer program's.
+    #[error("it has form {found}, this program knows {known}: start the newer program, or restore a backup made by this one")]
+    Form {
+        /// Its form.
+        found: u32,
+        /// Ours.
+        known: u32,
     },
     /// No such table.
     #[error("a record lies in table {0}, which this program does not know: it was written by a newer one")]
@@ -64,7 +72,7 @@ impl CodecError {
     /// A newer program would understand it.
     pub fn is_newer(&self) -> bool {
         match self {
-            CodecError::Newer { .. } | CodecError::Table(_) => true,
+            CodecError::Newer { .. } | CodecError::Form { .. } | CodecError::Table(_) => true,
             CodecError::Payload { .. } | CodecError::Broken { .. } => false,
         }
     }
@@ -129,6 +137,8 @@ fn place(key: &Key) -> (u8, Vec<u8>) {
         Key::Package(digest) => (PACKAGES, digest.0.to_vec()),
         Key::Deployment(id) => (DEPLOYMENTS, joined(id.fleet.as_str(), &id.number.to_be_bytes())),
         Key::Slot(app, host) => (SLOTS, joined(app.as_str(), host.as_str().as_bytes())),
+        Key::Configuration(app, number) => (CONFIGURATIONS, joined(app.as_str(), &number.to_be_bytes())),
+        Key::HeldPair(pair) => (HELD_PAIRS, [pair.package.0.as_slice(), pair.config.as_ref().map_or(&[], |c| c.0.as_slice())].concat()),
         // A principal and a caller's key are longer than a key may be; the record holds them.
         Key::Remembered(key) => (REMEMBERED, Sha256::digest(format!("{:?}", (&key.by, &key.key))).to_vec()),
     }
@@ -151,6 +161,8 @@ pub(super) fn write(key: &Key, fact: Option<&Fact>) -> Result<Write, CodecError>
         Fact::Remembered(key, remembered) => encode(table, &(key, remembered)),
         Fact::Recovering(v) => encode(table, v),
         Fact::Left(fleet, left) => encode(table, &(fleet, left)),
+        Fact::Configuration(v) => encode(table, v),
+        Fact::HeldPair(pair, hold) => encode(table, &(pair, hold)),
     }?;
     Ok(Write::Put { table, key, version, value })
 }
@@ -170,6 +182,8 @@ pub(super) fn read(record: &Record) -> Result<Fact, CodecError> {
         (DEPLOYMENTS, _) => decode(record).map(Fact::Deployment),
         (SLOTS, _) => decode(record).map(|(app, host, slot)| Fact::Slot(app, host, slot)),
         (REMEMBERED, _) => decode(record).map(|(key, remembered)| Fact::Remembered(key, remembered)),
+        (CONFIGURATIONS, _) => decode(record).map(Fact::Configuration),
+        (HELD_PAIRS, _) => decode(record).map(|(pair, hold)| Fact::HeldPair(pair, hold)),
         (table, _) => Err(CodecError::Table(table)),
     }
 }

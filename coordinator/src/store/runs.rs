@@ -107,7 +107,7 @@ impl Runs {
 
     /// Removes the oldest runs beyond `keep` when there are `at_least` of them; one unit for each.
     pub fn prune(&mut self, keep: usize, at_least: usize) -> Vec<Unit> {
-        if self.in_order.len() < keep + at_least {
+        if self.in_order.len() < keep.saturating_add(at_least) {
             return Vec::new();
         }
         let mut units = Vec::new();

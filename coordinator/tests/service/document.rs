@@ -33,12 +33,15 @@ async fn every_documented_get_answers() {
     let package = running.add_package("1.0.0").await;
     let body = serde_json::json!({"fleet": "web-prod", "package": "1.0.0"});
     let _: Value = running.client.post("/v1/deployments", &body, None).await.unwrap();
+    running.add_configuration("one", false).await.unwrap();
     let document = document(&running).await;
     let mut asked = 0;
     for (method, path) in operations(&document) {
+        let path = path.replace("{app}", "web").replace("{configuration}", "c1");
         let path = path.replace("{fleet}", "web-prod").replace("{host}", "h1").replace("{deployment}", "web-prod.1");
         let path = path.replace("{package}", "web@1.0.0").replace("{digest}", &package.digest.to_string());
-        if method != "GET" || path.ends_with("/log") || path.starts_with("/agent") {
+        // Without a run there is no log, and the output of one that comes is waited for.
+        if method != "GET" || path.ends_with("/log") || path.ends_with("/output") || path.starts_with("/agent") {
             continue;
         }
         let (status, head, body) = raw(&running.socket(), &request("GET", &path, &[("host", "localhost")])).await;
@@ -58,7 +61,7 @@ async fn every_error_is_a_problem_with_a_documented_code() {
         // Names that are none, and names of nothing.
         for name in ["No%20Name", "nothing"] {
             let mut path = path.clone();
-            for parameter in ["{fleet}", "{host}", "{deployment}", "{package}", "{digest}", "{action}"] {
+            for parameter in ["{fleet}", "{host}", "{deployment}", "{package}", "{digest}", "{action}", "{app}", "{configuration}"] {
                 path = path.replace(parameter, name);
             }
             for headers in [&[("host", "localhost")][..], &[("host", "evil.example")], &[("host", "localhost"), ("authorization", "Bearer wrong")]] {

@@ -3,13 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod backup;
+mod crash;
+mod configurations;
 mod document;
 mod events;
+mod follow;
 mod host;
 mod idempotency;
 mod limits;
 mod packages;
 mod principals;
 mod process;
+mod recording;
 mod rollout;
 mod running;

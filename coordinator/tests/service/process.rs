@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::running::until;
 
-struct Process(Child);
+pub struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -27,7 +27,7 @@ fn command(folder: &Path, socket: &str) -> Command {
     command
 }
 
-async fn start(folder: &Path) -> (Process, Client) {
+pub async fn start(folder: &Path) -> (Process, Client) {
     let process = Process(command(folder, "c.sock").spawn().unwrap());
     let client = Client::new(Address::Unix(folder.join("c.sock")), None);
     until("it is ready", async || client.get_bytes("/readyz", 100).await.ok()).await;
@@ -42,7 +42,7 @@ async fn refused(folder: &Path, socket: &str, more: &[&str]) -> String {
     String::from_utf8(stderr).unwrap()
 }
 
-fn end(mut process: Process, signal: Signal) -> ExitStatus {
+pub fn end(mut process: Process, signal: Signal) -> ExitStatus {
     kill(Pid::from_raw(process.0.id() as i32), signal).unwrap();
     process.0.wait().unwrap()
 }
@@ -117,6 +117,30 @@ async fn it_says_why_it_does_not_start() {
     assert!(refused(other.path(), "c.sock", &["--config", "/nowhere.toml"]).await.contains("/nowhere.toml"));
     assert!(refused(other.path(), &"s".repeat(120), &[]).await.contains("the kernel takes 107"));
     assert!(end(process, Signal::SIGTERM).success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_store_is_refused_with_the_commands_that_help_and_they_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (process, client) = start(folder.path()).await;
+    let _: Value = client.post("/v1/hosts", &json!({"name": "h1"}), None).await.unwrap();
+    let _: Value = client.post("/v1/backups", &json!({}), None).await.unwrap();
+    assert!(end(process, Signal::SIGTERM).success());
+    let file = folder.path().join("state/store/records/db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100..2000].fill(0x5a);
+    std::fs::write(&file, bytes).unwrap();
+    let said = refused(folder.path(), "c.sock", &[]).await;
+    assert!(said.contains("is damaged"), "{said}");
+    let commands = said.lines().find_map(|line| line.strip_prefix("next  ")).unwrap_or_else(|| panic!("{said}"));
+    // As a person would, who has the program in the path.
+    let programs = Path::new(env!("CARGO_BIN_EXE_pilotage-coordinator")).parent().unwrap().display().to_string();
+    let shell = Command::new("sh").args(["-c", &format!("PATH={programs}:$PATH; {commands}")]).output().unwrap();
+    assert!(shell.status.success(), "{commands}: {}", String::from_utf8_lossy(&shell.stderr));
+    let (_process, client) = start(folder.path()).await;
+    let status: Value = client.get("/v1/status").await.unwrap();
+    assert_eq!(status["coordinator"]["hosts"], 1);
+    assert!(status["coordinator"]["recovering"].is_object(), "{status}");
 }
 
 /// Needs root, to become somebody else.

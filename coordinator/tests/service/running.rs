@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use pilotage_bundle::{Objects, pack};
 use pilotage_client::{Address, Client, ClientError, Secret};
 use pilotage_coordinator::config::{Config, Flags};
 use pilotage_coordinator::service::Service;
-use pilotage_shared::api::v1::{HostAdded, PackageView, Problem};
+use pilotage_shared::api::v1::{ConfigurationKnown, ConfigurationPushed, HostAdded, PackageView, Problem};
+use pilotage_shared::configuration::{Access, Configuration, File};
+use pilotage_shared::name::SecretName;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -66,6 +69,25 @@ impl Running {
         let bytes = tar(&[("appspec.yml", "version: 0.0\nos: linux\n"), ("app", version)]);
         let path = format!("/v1/packages?app=web&version={version}");
         self.client.upload(&path, "application/octet-stream", None, move |w| w.write_all(&bytes)).await.unwrap()
+    }
+
+    /// One file of this content, a variable and a secret, for fleet web-prod.
+    pub async fn add_configuration(&self, content: &str, deploy: bool) -> Result<ConfigurationPushed, ClientError> {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::open(folder.path()).unwrap();
+        let (digest, size) = objects.put(content.as_bytes()).unwrap();
+        let mut configuration = Configuration::empty();
+        configuration.files.insert("app.toml".into(), File { access: Access::of("root"), size, digest });
+        configuration.environment.insert("LOG".into(), content.into());
+        configuration.secret_variables.insert("DB".into(), SecretName::new("db-password").unwrap());
+        let text = configuration.encode();
+        let known: ConfigurationKnown = self.client.upload("/v1/configurations/manifest", "text/plain", None, move |w| w.write_all(text.as_bytes())).await?;
+        let mut stream = Vec::new();
+        pack::write(&objects, known.missing, &mut stream).unwrap();
+        let path = format!("/v1/objects?manifest={}", configuration.digest());
+        let _: serde::de::IgnoredAny = self.client.upload(&path, "application/octet-stream", None, move |w| w.write_all(&stream)).await?;
+        let body = json!({"fleet": "web-prod", "digest": configuration.digest(), "deploy": deploy, "reason": "test"});
+        self.client.post("/v1/configurations", &body, None).await
     }
 
     pub async fn add_fleet(&self, floor: &str) -> Value {

@@ -48,8 +48,19 @@ pub enum BuildError {
         why: String,
     },
     /// No AppSpec at its root.
-    #[error("there is no appspec.yml (or appspec.yaml) at the root of the package")]
-    NoAppSpec,
+    #[error("there is no appspec.yml (or appspec.yaml) at the root of the package{near}")]
+    NoAppSpec {
+        /// What looks like one.
+        near: String,
+    },
+    /// No AppSpec of the name that was given.
+    #[error("there is no file {name} in the package{near}")]
+    NoSuchAppSpec {
+        /// Which was wanted.
+        name: String,
+        /// What looks like one.
+        near: String,
+    },
     /// The AppSpec is wrong.
     #[error("{file} {note}")]
     AppSpec {
@@ -188,17 +199,40 @@ impl<'a> Builder<'a> {
     /// Strips a single top folder that holds the AppSpec, finds and reads the AppSpec, makes the manifest.
     pub fn finish(mut self, appspec: Option<&str>) -> Result<Built, BuildError> {
         self.strip_single_folder();
-        let names = appspec.map_or_else(|| vec!["appspec.yml", "appspec.yaml"], |name| vec![name]);
+        let wanted = appspec.map(clean);
+        let names = wanted.as_deref().map_or_else(|| vec!["appspec.yml", "appspec.yaml"], |name| vec![name, "appspec.yaml", "appspec.yml"]);
         let is_file = |name: &&str| matches!(self.entries.get(*name), Some(Entry { kind: Kind::File { .. }, .. }));
-        let Some(name) = names.into_iter().find(is_file) else { return Err(BuildError::NoAppSpec) };
+        let Some(name) = names.into_iter().find(is_file) else { return Err(self.no_appspec(appspec)) };
         let manifest = Manifest::new(name, self.entries.values().cloned().collect())?;
         let text = self.read_appspec(&manifest)?;
-        let appspec = appspec::parse(&text).map_err(|note| BuildError::AppSpec { file: name.to_owned(), note })?;
+        let wrong = |note| BuildError::AppSpec { file: name.to_owned(), note };
+        let mut appspec = appspec::parse(&text).map_err(wrong)?;
+        if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != name) {
+            appspec.warnings.insert(0, Note { line: 1, text: format!("there is no {wanted} in the package: this is {name} (CodeDeploy falls back to it)") });
+        }
+        // A link to the shared folder will stand there: what the package has would be hidden.
+        for shared in appspec.ours.iter().flat_map(|ours| &ours.shared) {
+            let below = |path: &str| path.strip_prefix(shared.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            if let Some(entry) = manifest.entries.iter().find(|entry| below(&entry.path)) {
+                let text = format!("x-pilotage: shared: {:?} is in the package ({:?}): leave it out of it", shared.path, entry.path);
+                return Err(wrong(Note { line: shared.line, text }));
+            }
+        }
         Ok(Built { manifest, appspec })
     }
 
+    /// What is there instead: names are case-sensitive (A5), and one may lie deeper.
+    fn no_appspec(&self, wanted: Option<&str>) -> BuildError {
+        let like = |entry: &&Entry| matches!(entry.kind, Kind::File { .. }) && entry.path.rsplit('/').next().is_some_and(|n| n.to_lowercase().starts_with("appspec."));
+        let near = self.entries.values().find(like).map_or_else(String::new, |e| format!("; there is {:?}: name it with --appspec", e.path));
+        match wanted {
+            Some(name) => BuildError::NoSuchAppSpec { name: name.to_owned(), near },
+            None => BuildError::NoAppSpec { near },
+        }
+    }
+
     fn read_appspec(&self, manifest: &Manifest) -> Result<Vec<u8>, BuildError> {
-        let Some(Kind::File { digest }) = manifest.get(&manifest.appspec).map(|e| &e.kind) else { return Err(BuildError::NoAppSpec) };
+        let Some(Kind::File { digest }) = manifest.get(&manifest.appspec).map(|e| &e.kind) else { return Err(self.no_appspec(None)) };
         let mut text = Vec::new();
         let content = self.objects.read(digest)?;
         content.take(APPSPEC_MAX + 1).read_to_end(&mut text).map_err(|e| BuildError::Object(ObjectError::Source(e)))?;

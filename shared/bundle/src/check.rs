@@ -1,11 +1,13 @@
 //! `pilotage package check`: would this be accepted, without a coordinator?
 
+use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use pilotage_shared::limits::APPSPEC_MAX;
 use pilotage_shared::manifest::Kind;
 
-use crate::appspec::Note;
+use crate::appspec::{self, AppSpec, FileRule, Note};
 use crate::build::{BuildError, Built};
 use crate::objects::{ObjectError, Objects};
 
@@ -29,19 +31,46 @@ pub fn build(path: &Path, objects: &Objects, appspec: Option<&str>) -> Result<Bu
 pub fn check(path: &Path, objects: &Objects, appspec: Option<&str>) -> Result<Report, BuildError> {
     let built = build(path, objects, appspec)?;
     let mut warnings = built.appspec.warnings.clone();
-    let scripts: Vec<_> = built.appspec.hooks.iter().flat_map(|(event, scripts)| scripts.iter().map(move |s| (event, s))).collect();
+    let scripts: Vec<_> = built.appspec.all_scripts().collect();
     for (event, script) in &scripts {
         if let Some(why) = script_warning(&built, objects, &script.location)? {
             warnings.push(Note { line: script.line, text: format!("hooks: {event}: {:?} {why}", script.location) });
         }
     }
-    for rule in built.appspec.files.iter().filter(|r| !r.source.is_empty()) {
-        if built.manifest.get(&rule.source).is_none() {
-            warnings.push(Note { line: rule.line, text: format!("files: {:?} is not in the package", rule.source) });
-        }
+    for rule in &built.appspec.files {
+        warnings.extend(rule_warning(&built, rule).map(|text| Note { line: rule.line, text: format!("files: {text}") }));
+    }
+    if let Some(ours) = &built.appspec.ours {
+        let until = ours.drain.as_ref().and_then(|drain| drain.until.as_ref()).filter(|until| built.manifest.get(until).is_none());
+        warnings.extend(until.map(|until| Note { line: 1, text: format!("x-pilotage: drain: until: {until:?} is not in the package") }));
     }
     warnings.sort_by_key(|n| n.line);
     Ok(Report { scripts: scripts.len(), built, warnings })
+}
+
+/// Reads an AppSpec alone: its text is judged, what it names is not looked for.
+pub fn check_text(path: &Path) -> Result<AppSpec, BuildError> {
+    let read = |source| BuildError::Read { path: path.to_owned(), source };
+    let mut text = Vec::new();
+    File::open(path).and_then(|file| file.take(APPSPEC_MAX + 1).read_to_end(&mut text)).map_err(read)?;
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    appspec::parse(&text).map_err(|note| BuildError::AppSpec { file, note })
+}
+
+/// Why this entry of `files` would install nothing, if we can see it. A hook may still put it there (B15).
+fn rule_warning(built: &Built, rule: &FileRule) -> Option<String> {
+    match &rule.glob {
+        None if rule.source.is_empty() || built.manifest.get(&rule.source).is_some() => None,
+        None => Some(format!("{:?} is not in the package{}", rule.source, literal_hint(&rule.source))),
+        Some(glob) => {
+            let any = built.manifest.entries.iter().any(|entry| entry.kind != Kind::Directory && glob.takes(&entry.path));
+            (!any).then(|| format!("nothing in the package is meant by {:?}", glob.pattern))
+        }
+    }
+}
+
+fn literal_hint(source: &str) -> &'static str {
+    if source.contains('*') { "; a star is a letter here, wildcards stand under x-pilotage: files" } else { "" }
 }
 
 /// Why this script would not run, if we can see it.
@@ -65,7 +94,7 @@ const FIRST_LINE: u64 = 256;
 
 fn missing_hint(built: &Built, location: &str) -> String {
     if location.contains([' ', ';', '&', '|', '>']) {
-        return "; a location is a path, not a command line".into();
+        return "; a location is a path, not a command line (arguments stand in x-pilotage: args)".into();
     }
     let path = format!("/{location}");
     let below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));

@@ -5,6 +5,7 @@ pub mod archive;
 pub mod beneath;
 pub mod build;
 pub mod check;
+pub mod configuration;
 pub mod folder;
 pub mod objects;
 pub mod pack;

@@ -64,6 +64,11 @@ impl Objects {
         Ok(Objects { folder: folder.to_owned(), temporary: AtomicU64::new(0) })
     }
 
+    /// A store that somebody else writes to, for reading: nothing in it is made or cleared.
+    pub fn at(folder: &Path) -> Objects {
+        Objects { folder: folder.to_owned(), temporary: AtomicU64::new(0) }
+    }
+
     /// Where an object's compressed bytes are.
     pub fn path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();

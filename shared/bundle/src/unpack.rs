@@ -122,6 +122,12 @@ pub struct Difference {
 
 /// Compares contents, kinds, modes and links; also finds what the manifest does not have. O(bytes).
 pub fn verify(manifest: &Manifest, folder: &Path) -> Result<Vec<Difference>, UnpackError> {
+    verify_since(manifest, folder, i64::MIN)
+}
+
+/// The same, for a release that was compared before: a file whose inode has not changed since then (seconds since 1970) is not
+/// read again. O(entries).
+pub fn verify_since(manifest: &Manifest, folder: &Path, since: i64) -> Result<Vec<Difference>, UnpackError> {
     let failed = |path: &str| {
         let path = folder.join(path);
         move |source| UnpackError::Io { doing: "look at", path, source }
@@ -129,7 +135,7 @@ pub fn verify(manifest: &Manifest, folder: &Path) -> Result<Vec<Difference>, Unp
     let root = Root::open(folder).map_err(failed(""))?;
     let mut found = Vec::new();
     for entry in &manifest.entries {
-        if let Some(what) = differs(&root, entry).map_err(failed(&entry.path))? {
+        if let Some(what) = differs(&root, entry, since).map_err(failed(&entry.path))? {
             found.push(Difference { path: entry.path.clone(), what });
         }
     }
@@ -138,7 +144,7 @@ pub fn verify(manifest: &Manifest, folder: &Path) -> Result<Vec<Difference>, Unp
     Ok(found)
 }
 
-fn differs(root: &Root, entry: &Entry) -> io::Result<Option<&'static str>> {
+fn differs(root: &Root, entry: &Entry, since: i64) -> io::Result<Option<&'static str>> {
     let stat = match root.stat(&entry.path) {
         Ok(stat) => stat,
         Err(e) if matches!(e.raw_os_error(), Some(nix::libc::ENOENT | nix::libc::ENOTDIR | nix::libc::ELOOP)) => return Ok(Some("it is missing")),
@@ -152,6 +158,7 @@ fn differs(root: &Root, entry: &Entry) -> io::Result<Option<&'static str>> {
         Kind::Link { target } => (root.read_link(&entry.path)? != target.as_str()).then_some("the link points elsewhere"),
         Kind::File { .. } if kind != 0o100_000 => Some("it is no file"),
         Kind::File { .. } if stat.st_size as u64 != entry.size => Some("its size is another"),
+        Kind::File { .. } if stat.st_ctime < since => None,
         Kind::File { digest } => {
             let file = root.open_file(&entry.path)?;
             // A hook may have been made executable; more may not have happened to the mode.

@@ -27,24 +27,28 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DurableError>
     replacement.finish()
 }
 
-/// Makes a file that must not exist yet, durably. `mode` is exact.
+/// Makes a file that must not exist yet, durably: whole or not at all. `mode` is exact.
 pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DurableError> {
-    let mut file = new_file(path, mode)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed("write", path));
-    if written.is_err() {
-        // Half a file is worse than none; the first error is the one that is told.
-        let _ = fs::remove_file(path);
-    }
-    written?;
+    let mut new = Replacement::begin(path, mode)?;
+    new.write_all(bytes).map_err(failed("write", path))?;
+    new.sync()?;
+    // A link takes nobody's place.
+    fs::hard_link(&new.temporary, path).map_err(failed("create", path))?;
+    drop(new);
     sync_dir(parent(path))
 }
 
-/// Makes a folder and those above it that are missing, each of them durably.
+/// Makes a folder and those above it that are missing, each of them durably; also when it is there already, because an earlier
+/// process may have died before its sync.
 pub fn create_dirs(path: &Path, mode: u32) -> Result<(), DurableError> {
-    if path.is_dir() {
-        return Ok(());
-    }
     let above = parent(path);
+    if path.is_dir() {
+        return match sync_dir(above) {
+            // Where we may not even look, we have made nothing.
+            Err(e) if e.source.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        };
+    }
     create_dirs(above, mode)?;
     match DirBuilder::new().mode(mode).create(path) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => Err(failed("make the folder", path)(e)),
@@ -101,13 +105,22 @@ impl Replacement {
         Ok(Self { file, temporary, path: path.to_owned(), finished: false })
     }
 
+    /// What it will replace.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// fsync, rename, fsync of the folder.
     pub fn finish(mut self) -> Result<(), DurableError> {
-        let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
-        synced.map_err(failed("sync", &self.temporary))?;
+        self.sync()?;
         fs::rename(&self.temporary, &self.path).map_err(failed("rename over", &self.path))?;
         self.finished = true;
         sync_dir(parent(&self.path))
+    }
+
+    fn sync(&mut self) -> Result<(), DurableError> {
+        let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        synced.map_err(failed("sync", &self.temporary))
     }
 }
 

@@ -6,4 +6,4 @@ pub mod durable;
 pub mod records;
 pub mod space;
 
-pub use records::{ExportError, OpenOptions, Record, RecordStore, StoreError, Unit, Write, import};
+pub use records::{ExportError, OpenOptions, Record, RecordStore, StoreError, Unit, Write, import, import_beginning};

@@ -16,7 +16,6 @@ mod export;
 mod place;
 mod record;
 mod snapshot;
-mod watch;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,13 +23,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use engine::{Engine, Order};
 use place::{Place, RECORDS, UNFINISHED};
 use record::{FORMAT, MARKER, check_limits, check_marker, end, full_key, marker};
-use watch::Watch;
 
 use crate::durable::failed;
 use crate::space;
 
 pub use error::StoreError;
-pub use export::{ExportError, import};
+pub use export::{ExportError, import, import_beginning};
 pub use record::{KEY_MAX, Record, UNIT_BYTES, UNIT_WRITES, Unit, VALUE_MAX, Write};
 
 /// How a store is opened.
@@ -72,13 +70,9 @@ impl RecordStore {
     /// Opens the store in `folder`, or makes it. Refused at once when another process has it open, when it was written by a
     /// newer program, and when it is damaged.
     pub fn open(folder: &Path, options: OpenOptions) -> Result<RecordStore, StoreError> {
-        Self::open_watched(folder, options, Watch::default())
-    }
-
-    fn open_watched(folder: &Path, options: OpenOptions, watch: Watch) -> Result<RecordStore, StoreError> {
         let place = Place::take(folder)?;
         let free = place.free_bytes()?;
-        let opened = Self::open_in(place, options, watch, |_| Ok(()));
+        let opened = Self::open_in(place, options, |_| Ok(()));
         opened.map_err(|e: StoreError| match e.is_full_disk() {
             true => StoreError::NoSpace { path: folder.to_owned(), free, guard: options.guard_bytes },
             false => e,
@@ -89,21 +83,20 @@ impl RecordStore {
     fn open_in<E: From<StoreError>>(
         place: Place,
         options: OpenOptions,
-        watch: Watch,
         fill: impl FnOnce(&Engine) -> Result<(), E>,
     ) -> Result<RecordStore, E> {
         place.drop_ballast(options.guard_bytes)?;
         let records = place.folder.join(RECORDS);
         if !records.exists() {
             place.clear(UNFINISHED)?;
-            let engine = Engine::open(&place, UNFINISHED, options.cache_bytes, watch.clone())?;
+            let engine = Engine::open(&place, UNFINISHED, options.cache_bytes)?;
             fill(&engine)?;
             engine.put(MARKER, marker(FORMAT))?;
             engine.sync()?;
             engine.close(&place)?;
             place.rename(UNFINISHED, RECORDS)?;
         }
-        let engine = Engine::open(&place, RECORDS, options.cache_bytes, watch)?;
+        let engine = Engine::open(&place, RECORDS, options.cache_bytes)?;
         check_marker(&place.folder, engine.bytes(MARKER)?.as_deref())?;
         place.restore_ballast(options.ballast_bytes, options.guard_bytes)?;
         let kind = space::untrusted(&place.folder).map_err(failed("look at the file system of", &place.folder));

@@ -4,6 +4,7 @@
 //!
 //! Names, ids and digests are the domain's own types, written as people write them; moments are [`When`], spans [`Span`].
 
+mod configuration;
 mod deployment;
 mod event;
 mod fleet;
@@ -18,6 +19,7 @@ mod status;
 mod time;
 mod waiting;
 
+pub use configuration::{ConfigurationContent, ConfigurationFile, ConfigurationKnown, ConfigurationPushed, ConfigurationView, CreateConfiguration, HeldWithView};
 pub use deployment::{CreateDeployment, DeploymentState, DeploymentView, OutcomeWord, WaveView};
 pub use event::EventView;
 pub use fleet::{Expect, Failure, FailureThen, FleetApplied, FleetBody, FleetBodyError, FleetView, Floor, Health, Hooks, Leave, StragglersBody, StragglersThen};
@@ -26,7 +28,7 @@ pub use package::{CreatePackage, HeldView, ManifestKnown, PackageView};
 pub use problem::Problem;
 pub use recovery::{FleetRecovery, InCourseView, RecoveringView, Recover, RecoveryThen, RecoveryView, RunsView};
 pub use run::{RunEventView, RunOutcomeWord, RunView};
-pub use status::{BackupView, CoordinatorView, FleetState, FleetStatus, HostCounts, ScopeCounts, StatusView};
+pub use status::{BackupView, CoordinatorView, FleetState, FleetStatus, HostCounts, MakeBackup, ScopeCounts, StatusView};
 pub use time::{Span, When, WhenError};
 pub use waiting::{Explanation, MissingView, MissingWhy, WaitingHost, WaitingKind, WaitingView};
 
@@ -43,9 +45,12 @@ pub struct ReleaseView {
     pub package: String,
     /// The package's.
     pub digest: Digest,
-    /// The configuration's digest; none until configuration exists.
+    /// The configuration's number: 17 for `c17`; none without one, or when it is not known any more.
     #[serde(default)]
-    pub config: Option<Digest>,
+    pub config: Option<u32>,
+    /// The configuration's digest.
+    #[serde(default)]
+    pub config_digest: Option<Digest>,
     /// Rises with each restart of the same package.
     #[serde(default)]
     pub restart: u32,

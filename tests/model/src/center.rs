@@ -9,8 +9,9 @@ use pilotage_coordinator_core::{Answer, Change, Input, Rejected, Request, World,
 use pilotage_shared::digest::Digest;
 use pilotage_shared::fleet::{FleetSpec, OnFailure, OnLeave};
 use pilotage_shared::health::{HealthCheck, Probe};
-use pilotage_shared::ids::{Epoch, HostId};
+use pilotage_shared::ids::{Epoch, HostId, SessionId};
 use pilotage_shared::name::{AppName, FleetName, HostName, LabelKey, LabelValue, Reason, Version, Why};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::policy::Amount;
 use pilotage_shared::principal::Principal;
 use pilotage_shared::release::Release;
@@ -40,13 +41,15 @@ pub fn name(i: usize) -> HostName {
     HostName::new(&format!("h{i}")).expect("a name")
 }
 
-/// Its identity: it joined once.
-pub fn id(i: usize) -> HostId {
-    HostId { name: name(i), join: 1 }
-}
-
 fn zone() -> LabelKey {
     LabelKey::new("zone").expect("a name")
+}
+
+const ZONES: [&str; 2] = ["a", "b"];
+
+/// The zone that a label names.
+pub fn zone_of(value: &LabelValue) -> u8 {
+    u8::from(value.as_str() == ZONES[1])
 }
 
 fn person() -> Principal {
@@ -62,13 +65,13 @@ pub struct Center {
     pub backup: Option<Vec<Record>>,
     /// Starts so far: names the epochs.
     pub starts: u8,
-    /// Turns back by itself.
+    /// Turns back to the first version by itself, as far as the store can remember them.
     pub turns: u32,
 }
 
 impl Center {
     /// A first start: versions 1 and 2, hosts in alternating zones, a fleet with this floor, no batch limit but the floor's.
-    pub fn new(hosts: usize, floor: u32, zone_floor: Option<Amount>) -> Center {
+    pub fn new(hosts: usize, floor: Amount, zone_floor: Option<Amount>) -> Center {
         let world = World::new(Settings { heartbeat: Millis::seconds(5) });
         let mut center = Center { world, backup: None, starts: 0, turns: 0 };
         center.start();
@@ -78,7 +81,7 @@ impl Center {
             center.ask(Request::PutPackage { digest: release(n).package, app: app(), version, files: 1, bytes: 1 }).expect(text);
         }
         for i in 0..hosts {
-            let labels = [(zone(), LabelValue::lossy(["a", "b"][i % 2]))].into();
+            let labels = [(zone(), LabelValue::lossy(ZONES[i % 2]))].into();
             center.ask(Request::AddHost { host: name(i), labels, token: [0; 32] }).expect(text);
         }
         let spec = FleetSpec {
@@ -86,7 +89,7 @@ impl Center {
             app: app(),
             select: "zone".parse().expect("a selector"),
             expect: None,
-            floor: Amount::Count(floor),
+            floor,
             floor_per: zone_floor.map(|f| (zone(), f)).into_iter().collect(),
             parallel: None,
             tolerate: Amount::Count(0),
@@ -119,9 +122,48 @@ impl Center {
         for change in &admitted.changes {
             fleets.extend(self.world.apply(change).fleets);
         }
-        let turns = &mut self.turns;
-        self.world.settle(fleets, NOW, |change, _| *turns += u32::from(matches!(change, Change::Turned { .. })));
+        self.settle(fleets);
         Ok(admitted.answer)
+    }
+
+    /// What follows from it by itself.
+    fn settle(&mut self, fleets: BTreeSet<FleetName>) {
+        let turns = &mut self.turns;
+        self.world.settle(fleets, NOW, |change, _| *turns += u32::from(matches!(change, Change::Turned { to, .. } if *to == release(1))));
+    }
+
+    /// Three heartbeats without a word from a host (R9).
+    pub fn silence(&mut self, i: usize) {
+        let touched = self.world.apply(&Change::Silent { host: name(i) });
+        self.settle(touched.fleets);
+    }
+
+    /// The labels of a host: another zone, or none, with which it is no member.
+    pub fn label(&mut self, i: usize, to: Option<u8>) -> Result<Answer, Rejected> {
+        let labels = to.map(|z| (zone(), LabelValue::lossy(ZONES[usize::from(z)]))).into_iter().collect();
+        self.ask(Request::LabelHost { host: name(i), labels })
+    }
+
+    /// Where it is.
+    pub fn zone(&self, i: usize) -> Option<u8> {
+        self.world.hosts.get(&name(i))?.labels.get(&zone()).map(zone_of)
+    }
+
+    /// A person gives a host up for lost and invites it anew, at once.
+    pub fn reinvite(&mut self, i: usize) -> Result<Answer, Rejected> {
+        let labels = self.world.hosts.get(&name(i)).map(|h| h.labels.clone()).unwrap_or_default();
+        self.ask(Request::RetireHost { host: name(i) })?;
+        self.ask(Request::AddHost { host: name(i), labels, token: [0; 32] })
+    }
+
+    /// The identity with which it was invited last.
+    pub fn identity(&self, i: usize) -> HostId {
+        self.world.hosts.get(&name(i)).map_or(HostId { name: name(i), join: 1 }, |h| h.id.clone())
+    }
+
+    /// Does the coordinator hold this session?
+    pub fn holds(&self, i: usize, session: SessionId) -> bool {
+        self.world.live.get(&name(i)).is_some_and(|l| l.session == session && l.reachable)
     }
 
     /// All that is on disk.
@@ -129,15 +171,21 @@ impl Center {
         self.world.keys().iter().filter_map(|key| self.world.record(key)).collect()
     }
 
-    /// The process dies and another begins, on its own store or on an old copy of it.
-    pub fn restart(&mut self, store: Vec<Record>) {
+    /// The process dies and another begins, on its own store or on an old copy of it. `recovers`: the copy was taken by
+    /// `restore` (R34).
+    pub fn restart(&mut self, store: Vec<Record>, recovers: bool) {
         self.world = World::load(self.world.settings, store);
+        if recovers {
+            let _ = self.world.apply(&Change::Restored { backup: NOW, at: NOW });
+        }
         self.start();
     }
 
     fn start(&mut self) {
         self.starts += 1;
-        let epoch = Epoch([self.starts; 32]);
+        // What R2 forbids: a number that the store hands out.
+        let n = if planted(Bug::SessionReused) { self.world.epochs.len() as u8 + 1 } else { self.starts };
+        let epoch = Epoch([n; 32]);
         let started = self.input(Principal::Rule { name: Why::lossy("start") }, Request::Start { epoch });
         debug_assert!(started.is_ok(), "{started:?}");
     }

@@ -7,8 +7,9 @@ use pilotage_agent_core::slot::receive::{Received, receive};
 use pilotage_agent_core::slot::{Act, Bits, Held, RunKind, RunSight, Sight, Slot, next, status};
 use pilotage_shared::health::{HealthNote, Standing};
 use pilotage_shared::ids::{Generation, LedgerId, SessionId};
-use pilotage_shared::intent::{Blocked, Intent};
+use pilotage_shared::intent::{Blocked, Go, Intent};
 use pilotage_shared::name::Why;
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 use pilotage_shared::run::{Event, Outcome, Phase};
 use pilotage_shared::status::{SlotStatus, Status};
@@ -16,6 +17,7 @@ use pilotage_shared::time::Uptime;
 use pilotage_shared::wire::Welcome;
 
 use crate::center::app;
+use crate::promises::Basis;
 
 /// What R6 calls "neither standing, nor run, nor running release".
 pub type Facts = (Standing, bool, Option<Release>);
@@ -62,8 +64,16 @@ pub struct Host {
     pub run: Option<Run>,
     /// None: the process is dead.
     pub memory: Option<Memory>,
+    /// What the coordinator counted when the held intent was derived.
+    pub basis: Option<Basis>,
+    /// And the one that the present run has used.
+    pub used_basis: Option<Basis>,
     /// The truth: does the application answer?
     pub up: bool,
+    /// It does not because it died, or its machine was made anew: not because of us.
+    pub died: bool,
+    /// What each permission has meant (promise 8).
+    pub meant: Vec<(Generation, Option<Release>)>,
     /// Generations that this ledger has begun (promise 8).
     pub begun: Vec<Generation>,
     /// Ledgers so far.
@@ -74,7 +84,8 @@ impl Host {
     /// A machine with an empty ledger; whatever answered on it is gone.
     pub fn new(ledgers: u8) -> Host {
         let record = HostRecord { ledger: LedgerId([ledgers; 16]), last: None, left: Vec::new(), blocked: Blocked::default() };
-        Host { record, slot: Slot::default(), run: None, memory: Some(Memory::default()), up: false, begun: Vec::new(), ledgers }
+        let (slot, memory) = (Slot::default(), Some(Memory::default()));
+        Host { record, slot, run: None, memory, basis: None, used_basis: None, up: false, died: false, meant: Vec::new(), begun: Vec::new(), ledgers }
     }
 
     /// Measured, with no delay: time stands still.
@@ -87,7 +98,8 @@ impl Host {
         match record::welcome(&self.record, welcome) {
             Ok(record) => {
                 self.record = record;
-                self.memory = Some(Memory { session: Some(welcome.session), ..Memory::default() });
+                let held = self.surviving();
+                self.memory = Some(Memory { session: Some(welcome.session), held, ..Memory::default() });
                 true
             }
             Err(_) => {
@@ -99,10 +111,19 @@ impl Host {
 
     /// The connection is over, as this side sees it: R6, what was held is void.
     pub fn leave(&mut self) {
+        let held = self.surviving();
         if let Some(memory) = &mut self.memory {
-            *memory = Memory::default();
+            *memory = Memory { held, ..Memory::default() };
         }
         self.revoke();
+    }
+
+    /// What was held is void with its session, unless R6 is broken.
+    fn surviving(&self) -> Held {
+        match &self.memory {
+            Some(memory) if planted(Bug::PermissionSurvivesReconnect) => memory.held.clone(),
+            Some(_) | None => Held::default(),
+        }
     }
 
     fn revoke(&mut self) {
@@ -124,6 +145,11 @@ impl Host {
         status(&self.slot, staged, phase, self.standing(), HealthNote::default())
     }
 
+    /// Is there anything to say?
+    pub fn has_news(&self) -> bool {
+        self.memory.as_ref().is_some_and(|m| m.session.is_some() && m.told.as_ref() != Some(&self.says()))
+    }
+
     /// A status, when there is anything to say.
     pub fn tell(&mut self) -> Option<Status> {
         let says = self.says();
@@ -141,8 +167,13 @@ impl Host {
         Some(Status { session, seq: memory.seq, beat: memory.seq, blocked_version: 0, slots: [(app(), says)].into(), metrics: None })
     }
 
+    /// One generation permits one thing, as far as this ledger knows.
+    pub fn contradicts(&self, intent: &Intent) -> bool {
+        intent.go == Go::Activate && self.meant.iter().any(|(g, release)| *g == intent.generation && *release != intent.release)
+    }
+
     /// An intent arrives; false when it was dropped or changes nothing.
-    pub fn receive(&mut self, intent: &Intent) -> bool {
+    pub fn receive(&mut self, intent: &Intent, basis: Option<&Basis>) -> bool {
         let Some(memory) = &mut self.memory else { return false };
         match receive(&self.slot, &memory.held, memory.session.as_ref(), intent) {
             Received::Drop(_) => return false,
@@ -152,6 +183,11 @@ impl Host {
                 }
                 let same = memory.held.intent.as_ref() == Some(intent);
                 memory.held.intent = Some(intent.clone());
+                self.basis = basis.cloned();
+                let meaning = (intent.generation, intent.release);
+                if intent.go == Go::Activate && !self.meant.contains(&meaning) {
+                    self.meant.push(meaning);
+                }
                 if same {
                     return false;
                 }
@@ -206,6 +242,12 @@ impl Host {
                         fault = Err("promise 8: a generation began twice");
                     }
                     self.begun.push(generation);
+                    self.used_basis = self.basis.clone();
+                } else {
+                    self.used_basis = None;
+                }
+                if self.run.is_some() {
+                    fault = Err("promise 4: two runs at once");
                 }
                 self.slot = record;
                 self.run = Some(Run::Begun { revoked: false });
@@ -220,6 +262,7 @@ impl Host {
                 self.slot = record;
                 if over {
                     self.run = None;
+                    self.used_basis = None;
                 }
             }
             Act::Idle(_) | Act::Stage(_) | Act::TurnBack(_) => {}
@@ -247,7 +290,14 @@ impl Host {
     /// The run ends: on the new release, or back on what ran.
     pub fn end(&mut self, good: bool) {
         self.up = good || self.slot.running.is_some();
+        self.died = self.died && !self.up;
         let outcome = if good { Outcome::Committed } else { Outcome::RolledBack { why: Why::lossy("it failed") } };
         self.run = Some(Run::Ended(outcome));
+    }
+
+    /// The application dies, or comes up again, by itself.
+    pub fn flip(&mut self) {
+        (self.up, self.died) = (!self.up, self.up);
+        self.check_permission();
     }
 }

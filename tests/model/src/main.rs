@@ -1,72 +1,108 @@
-//! Searches a world of the protocol completely, or as far as it is told.
+//! Searches a world of the protocol completely, or as far as it is told; with bugs planted, looks which the search sees.
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use clap::Parser;
-use pilotage_model::{Limits, Protocol};
-use stateright::{Checker, Model};
+use pilotage_model::Protocol;
+use pilotage_model::search::{Found, Search, search};
+use pilotage_model::worlds::{WORLDS, World, named};
 
 /// Every state of a small world, with the real cores.
 #[derive(Parser)]
 #[command(name = "model")]
 struct Arguments {
-    /// Hosts, in two zones.
-    #[arg(long, default_value_t = 2)]
-    hosts: usize,
-    /// Of the fleet.
-    #[arg(long, default_value_t = 1)]
-    floor: u32,
-    /// Of each zone.
+    /// Which world; several may be named [default: all, each to its limit]
+    #[arg(long = "world", value_name = "NAME")]
+    worlds: Vec<String>,
+    /// Say which worlds there are
     #[arg(long)]
-    zone_floor: Option<u32>,
-    /// Frames under way at once.
-    #[arg(long, default_value_t = 2)]
-    frames: usize,
-    /// Crashes, new sessions, restores, new machines, failures.
-    #[arg(long, default_value_t = 2)]
-    faults: u8,
-    /// Requests of a person.
-    #[arg(long, default_value_t = 1)]
-    requests: u8,
-    /// Stop after so many states; 0: search all.
-    #[arg(long, default_value_t = 0)]
+    list: bool,
+    /// Stop a world after so many states; 0: search all of it
+    #[arg(long, default_value_t = 4_000_000)]
     states: usize,
-    /// Search in breadth: for the shortest path.
+    /// Search in depth: less memory, longer paths
     #[arg(long)]
-    breadth: bool,
+    depth: bool,
+    /// Plant each bug that belongs to a world, and look for it (needs RUSTFLAGS='--cfg pilotage_planted')
+    #[arg(long)]
+    bugs: bool,
 }
 
 #[expect(clippy::print_stdout, reason = "the output of the command")]
 fn main() -> ExitCode {
-    let Arguments { hosts, floor, zone_floor, frames, faults, requests, states, breadth } = Arguments::parse();
-    let limits = Limits { hosts, floor, zone_floor, frames, faults, requests };
-    let begun = Instant::now();
+    let Arguments { worlds, list, states, depth, bugs } = Arguments::parse();
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let mut checker = Protocol { limits }.checker().threads(threads);
-    if states > 0 {
-        checker = checker.target_state_count(states);
+    let how = Search { at_most: (states > 0).then_some(states), breadth: !depth, threads };
+    if list {
+        for world in WORLDS {
+            println!("{:14} {}", world.name, world.about);
+        }
+        return ExitCode::SUCCESS;
     }
-    // In breadth the first path that breaks a promise is the shortest; in depth memory stays small.
-    let (discoveries, unique, generated) = if breadth {
-        let checker = checker.spawn_bfs().join();
-        (checker.discoveries(), checker.unique_state_count(), checker.state_count())
-    } else {
-        let checker = checker.spawn_dfs().join();
-        (checker.discoveries(), checker.unique_state_count(), checker.state_count())
-    };
-    let mut good = true;
-    for (name, path) in discoveries {
-        let wanted = name == "the deployment is made";
-        if !wanted {
-            good = false;
-            println!("BROKEN: {name}: {:?}", path.last_state().broken);
-            for action in path.into_actions() {
-                println!("  {action:?}");
+    if bugs {
+        return find_bugs(how);
+    }
+    let mut wanted: Vec<&World> = Vec::new();
+    for name in &worlds {
+        match named(name) {
+            Some(world) => wanted.push(world),
+            None => {
+                println!("there is no world {name}; --list names them");
+                return ExitCode::from(2);
             }
         }
     }
-    let complete = if states == 0 || generated < states { "all" } else { "the first" };
-    println!("{limits:?}: {complete} {} states in {:.0?}, {} generated", unique, begun.elapsed(), generated);
+    if wanted.is_empty() {
+        wanted = WORLDS.iter().collect();
+    }
+    let mut good = true;
+    for world in wanted {
+        let found = search(Protocol::of(world.limits), how);
+        println!("{}", line(world, &found));
+        if let Some(broken) = &found.broken {
+            good = false;
+            println!("  BROKEN: {}", broken.what);
+            for action in &broken.path {
+                println!("    {action:?}");
+            }
+        }
+    }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn line(world: &World, found: &Found) -> String {
+    let extent = if found.complete { "all" } else { "the first" };
+    let Found { states, generated, depth, took, .. } = found;
+    format!("{:14} {extent} {states} states ({generated} generated, up to {depth} steps) in {took:.0?}", world.name)
+}
+
+#[cfg(pilotage_planted)]
+#[expect(clippy::print_stdout, reason = "the output of the command")]
+fn find_bugs(how: Search) -> ExitCode {
+    use pilotage_model::bugs::BUGS;
+    let mut missed = 0;
+    for case in BUGS {
+        let found = search(Protocol { limits: case.limits, planted: case.bugs }, how);
+        let name = format!("{:?}", case.bugs);
+        match &found.broken {
+            Some(broken) => {
+                let steps = broken.path.len();
+                println!("{name:36} {steps:3} steps (PROTOCOL: {:2}), {:8} states: {}", case.steps, found.states, broken.what);
+            }
+            None => {
+                missed += 1;
+                let extent = if found.complete { "all" } else { "the first" };
+                println!("{name:36} NOT SEEN in {extent} {} states", found.states);
+            }
+        }
+    }
+    println!("{} of {} planted bugs seen", BUGS.len() - missed, BUGS.len());
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(not(pilotage_planted))]
+#[expect(clippy::print_stdout, reason = "the output of the command")]
+fn find_bugs(_: Search) -> ExitCode {
+    println!("no bugs are in this program: build it with RUSTFLAGS='--cfg pilotage_planted'");
+    ExitCode::from(2)
 }

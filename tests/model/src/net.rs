@@ -3,13 +3,15 @@
 use pilotage_shared::intent::Intent;
 use pilotage_shared::status::Status;
 
+use crate::promises::Basis;
+
 /// One frame, and whose it is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Frame {
     /// To the coordinator.
     Status(usize, Box<Status>),
-    /// To a host.
-    Intent(usize, Box<Intent>),
+    /// To a host; with what the coordinator counted when it was derived, which nobody is told.
+    Intent(usize, Box<Intent>, Option<Basis>),
 }
 
 /// All of them, in no order that means anything.

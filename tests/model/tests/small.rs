@@ -1,31 +1,35 @@
-//! Small worlds; larger ones: `cargo run --release -p pilotage-model -- --faults 1`.
+//! Small worlds, completely or to a limit; larger ones: `cargo run --release -p pilotage-model -- --world NAME`.
 
-use pilotage_model::{Limits, Protocol};
-use stateright::{Checker, Model};
+use pilotage_model::Protocol;
+use pilotage_model::search::{Found, Search, search};
+use pilotage_model::worlds::named;
 
-/// Searches a world; `at_most` states are generated, none: all. The number of states that differ.
-fn check(limits: Limits, at_most: Option<usize>) -> usize {
-    let mut checker = Protocol { limits }.checker().threads(2);
-    if let Some(most) = at_most {
-        checker = checker.target_state_count(most);
-    }
-    let checker = checker.spawn_dfs().join();
-    for (name, path) in checker.discoveries() {
-        assert_eq!(name, "the deployment is made", "{:?}: {:#?}", path.last_state().broken, path.clone().into_actions());
-    }
-    // A part of a world, searched in depth, need not hold a good end.
-    assert!(at_most.is_some() || checker.discovery("the deployment is made").is_some());
-    checker.unique_state_count()
+/// Searches a world; `at_most` states are generated, none: all.
+fn check(name: &str, at_most: Option<usize>) -> Found {
+    let world = named(name).expect("a world of the list");
+    let found = search(Protocol::of(world.limits), Search { at_most, breadth: true, threads: 2 });
+    assert!(found.broken.is_none(), "{name}: {:#?}", found.broken);
+    // The beginning of a world need not hold a good end.
+    assert!(at_most.is_some() || found.good_end, "{name}: the deployment cannot be made");
+    found
 }
-
-const WORLD: Limits = Limits { hosts: 2, floor: 1, zone_floor: None, frames: 1, faults: 0, requests: 0 };
 
 #[test]
 fn in_a_world_without_faults_everything_may_be_late_and_no_promise_breaks() {
-    assert!(check(WORLD, None) > 5_000);
+    assert!(check("calm", None).states > 1_000);
 }
 
 #[test]
-fn neither_a_fault_nor_a_person_breaks_a_promise() {
-    check(Limits { faults: 1, requests: 1, frames: 2, ..WORLD }, Some(60_000));
+fn a_restore_by_whichever_way_breaks_no_promise() {
+    check("restore", Some(40_000));
+}
+
+#[test]
+fn no_fault_and_no_person_breaks_a_promise() {
+    check("pair", Some(40_000));
+}
+
+#[test]
+fn in_two_zones_each_keeps_its_floor() {
+    check("zones", Some(20_000));
 }

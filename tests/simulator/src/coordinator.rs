@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pilotage_coordinator_core::replay::codec::{MAGIC, Writer};
 use pilotage_coordinator_core::world::Settings;
 use pilotage_coordinator_core::world::load::Record;
 use pilotage_coordinator_core::{Answer, Change, Input, Key, Rejected, Touched, World, admit, plan};
 use pilotage_shared::health::HealthNote;
-use pilotage_shared::name::{FleetName, HostName};
+use pilotage_shared::name::{FleetName, HostName, Reason};
+use pilotage_shared::principal::Principal;
 use pilotage_shared::time::Time;
 
 /// Rounds of planning after one drain; more than this is a livelock.
@@ -28,6 +30,16 @@ pub struct Coordinator {
     torn: Vec<(Key, Option<Record>)>,
     /// The living process; none between a crash and a start.
     pub life: Option<Life>,
+    /// What is recorded of it, where somebody wants it.
+    pub recording: Option<Recording>,
+}
+
+/// A recording in the making.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    /// As the service would have it in a file.
+    pub bytes: Vec<u8>,
+    writer: Writer,
 }
 
 /// What lives in memory.
@@ -66,7 +78,7 @@ pub struct Drained {
 impl Coordinator {
     /// An empty store and no process.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, store: Store::new(), torn: Vec::new(), life: None }
+        Self { settings, store: Store::new(), torn: Vec::new(), life: None, recording: None }
     }
 
     /// Times set by the operator.
@@ -80,11 +92,23 @@ impl Coordinator {
     }
 
     /// A process loads the store; its first input must be its start.
-    pub fn boot(&mut self) {
+    pub fn boot(&mut self, now: Time) {
         // A commit without its end was none: the record store drops it whole (that it does is tested in `shared/disk`).
         self.torn.clear();
         let world = self.stored();
+        if let Some(recording) = &mut self.recording {
+            recording.begin(&world, &BTreeSet::new(), now);
+        }
         self.life = Some(Life { world, wake_at: None, touched: Touched::default() });
+    }
+
+    /// It is recorded from now on.
+    pub fn record(&mut self, now: Time) {
+        let mut recording = Recording::default();
+        if let Some(life) = &self.life {
+            recording.begin(&life.world, &life.touched.fleets, now);
+        }
+        self.recording = Some(recording);
     }
 
     /// The world as the store has it.
@@ -123,6 +147,14 @@ impl Coordinator {
         for input in inputs {
             match admit(&life.world, input, now) {
                 Ok(admitted) => {
+                    if let Some(recording) = &mut self.recording {
+                        // As the service has it: a host's input gives no reason, and is taken in when it arrives.
+                        let as_served = match input.by {
+                            Principal::Host(_) => Input { at: now, reason: Reason::default(), ..input.clone() },
+                            _ => input.clone(),
+                        };
+                        recording.writer.input(&life.world, &as_served, now, &admitted);
+                    }
                     for change in &admitted.changes {
                         witness.change(&life.world, change, false);
                         let touched = life.world.apply(change);
@@ -135,7 +167,11 @@ impl Coordinator {
         }
         drained.moved = life.touched != Touched::default() || life.wake_at.is_some_and(|at| at <= now);
         if drained.moved {
-            life.settle(now, witness)?;
+            life.settle(now, witness, self.recording.as_mut())?;
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.writer.end_turn();
+            recording.bytes.extend(recording.writer.frame(0).unwrap_or_default());
         }
         Ok(drained)
     }
@@ -188,8 +224,18 @@ fn durable(record: Record) -> Record {
     }
 }
 
+impl Recording {
+    fn begin(&mut self, world: &World, dirty: &BTreeSet<FleetName>, now: Time) {
+        self.bytes.extend_from_slice(MAGIC);
+        self.bytes.extend(self.writer.checkpoint(world, dirty, now, 0));
+    }
+}
+
 impl Life {
-    fn settle(&mut self, now: Time, witness: &mut dyn Witness) -> Result<(), LoopFault> {
+    fn settle(&mut self, now: Time, witness: &mut dyn Witness, mut recording: Option<&mut Recording>) -> Result<(), LoopFault> {
+        if let Some(recording) = &mut recording {
+            recording.writer.plan(now);
+        }
         for _ in 0..ROUNDS {
             let plan = plan(&self.world, &self.touched.fleets, now);
             self.wake_at = plan.wake_at;
@@ -197,6 +243,9 @@ impl Life {
                 return self.fixed_point(now);
             }
             for change in &plan.changes {
+                if let Some(recording) = &mut recording {
+                    recording.writer.planned(change);
+                }
                 witness.change(&self.world, change, true);
                 let touched = self.world.apply(change);
                 self.touched.join(touched);

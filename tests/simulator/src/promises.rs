@@ -11,13 +11,13 @@ pub mod host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use pilotage_shared::digest::Digest;
 use pilotage_shared::ids::{DeploymentId, Epoch, Generation, LedgerId};
 use pilotage_shared::intent::{Go, Intent};
 use pilotage_shared::name::{AppName, FleetName, HostName};
 use pilotage_shared::release::Release;
 use pilotage_shared::time::Time;
 
+use course::New;
 pub use grant::{Grant, Grants};
 
 /// Lives of coordinators that a host does not go back to, at least (R33).
@@ -89,7 +89,7 @@ pub struct Ahead {
 #[derive(Clone, Debug, Default)]
 pub struct Ledgers {
     words: BTreeMap<(AppName, HostName), Word>,
-    rollbacks: BTreeMap<(FleetName, Digest), BTreeSet<DeploymentId>>,
+    rollbacks: BTreeMap<(FleetName, New), BTreeSet<DeploymentId>>,
     acknowledged: BTreeMap<FleetName, u32>,
     ahead: BTreeMap<(FleetName, HostName), Ahead>,
     recovering: bool,
@@ -106,8 +106,8 @@ pub struct Promises {
     pub counted: BTreeMap<(AppName, HostName), Time>,
     /// Permissions as they were derived.
     pub grants: Grants,
-    /// Automatic rollbacks since a person's release of the package (promise 6).
-    pub rollbacks: BTreeMap<(FleetName, Digest), BTreeSet<DeploymentId>>,
+    /// Automatic rollbacks since a person's release of what was new in them (promise 6).
+    pub rollbacks: BTreeMap<(FleetName, New), BTreeSet<DeploymentId>>,
     /// Generations that each ledger has begun, and the highest it has seen (promise 8).
     pub begun: BTreeMap<(HostName, LedgerId, AppName), (Generation, Generation)>,
     /// When an old copy of the store was restored last.

@@ -8,7 +8,7 @@ use pilotage_shared::time::Uptime;
 
 use crate::journal::{Cause, End, Entry, Failure, Journal, Record};
 use crate::lifecycle::{Plan, Task};
-use crate::run::request::Request;
+use crate::run::request::{LATER, REBOOT, Request};
 
 /// Events of one report, at most.
 const EVENTS: usize = 40;
@@ -44,8 +44,9 @@ pub fn report(request: &Request, plan: &Plan, journal: &Journal) -> Option<RunRe
                 if matches!(task.event(), Event::ApplicationStart | Event::ValidateService | Event::HealthCheck) {
                     serving = Some(*moment);
                 }
-                if told(*task, end) {
-                    events.push(event(plan, *task, end, back, (began.since(first), moment.since(began))));
+                if told(*task, end) && !tried_again(journal, *task, end) {
+                    let told = event(plan, *task, end, back, (began.since(first), moment.since(began)));
+                    events.push(if went_on(journal, *task, end) { EventReport { code: 0, ..told } } else { told });
                 }
             }
             Entry::Opened { .. } | Entry::Resumed { .. } | Entry::Closed(_) => {}
@@ -77,14 +78,24 @@ fn moments(records: &[Record]) -> Vec<Moment> {
     records.iter().map(moment).collect()
 }
 
+/// Only the last of several tries is told.
+fn tried_again(journal: &Journal, task: Task, end: &End) -> bool {
+    matches!(end, End::Failed(failure) if failure.cause == Cause::Later) && !journal.end(task).is_some_and(|last| std::ptr::eq(last, end))
+}
+
+/// A script that asked for a reboot and got it has not failed.
+fn went_on(journal: &Journal, task: Task, end: &End) -> bool {
+    matches!(end, End::Failed(failure) if failure.cause == Cause::Reboot) && journal.ended_in(task) != journal.boot()
+}
+
 /// Our own small tasks are told only when they fail.
 fn told(task: Task, end: &End) -> bool {
     if matches!(end, End::Failed(failure) if failure.cause == Cause::NeverStarted) {
         return false;
     }
     match task {
-        Task::Hook { .. } | Task::Switch | Task::Unswitch | Task::Health(_) => true,
-        Task::Verify | Task::Keep | Task::Commit => matches!(end, End::Failed(_)),
+        Task::Hook { .. } | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Drain | Task::Stop(_) | Task::Start(_) => true,
+        Task::Verify | Task::Keep | Task::Prepare | Task::Commit => matches!(end, End::Failed(_)),
     }
 }
 
@@ -102,6 +113,8 @@ fn exit(cause: Cause) -> Option<i32> {
     match cause {
         Cause::Exited(status) => Some(status),
         Cause::Killed(signal) => Some(128 + signal),
+        Cause::Later => Some(LATER),
+        Cause::Reboot => Some(REBOOT),
         Cause::Missing | Cause::NotExecutable | Cause::TimedOut | Cause::LeftOpen | Cause::Lost | Cause::NeverStarted | Cause::Own => None,
     }
 }

@@ -1,13 +1,13 @@
 //! What the agent asks a deployer to do. JSON, additive; the format's number stands in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pilotage_shared::digest::Digest;
 use pilotage_shared::health::HealthCheck;
 use pilotage_shared::ids::{BootId, Generation};
 use pilotage_shared::name::AppName;
 use pilotage_shared::release::{PackageName, Release};
-use pilotage_shared::run::RunId;
+use pilotage_shared::run::{Event, RunId};
 use pilotage_shared::time::{Millis, Uptime};
 use serde::{Deserialize, Serialize};
 
@@ -33,12 +33,34 @@ pub struct Request {
     /// The host's own `[variables]`: in every hook's environment, never above the contract's names.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// What is done otherwise than the AppSpec says.
+    #[serde(default)]
+    pub changes: Changes,
     /// Statements about the release's digest; empty until proofs exist (DESIGN §5).
     #[serde(default)]
     pub proofs: Vec<Digest>,
     /// The agent's state directory, absolute; everything else lies below it by rule.
     pub state: String,
+    /// What this host is asked to allow or offer beyond a plain run; its own configuration says it.
+    #[serde(default)]
+    pub host: HostOffers,
 }
+
+/// What the host's own file allows to packages and offers to their hooks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostOffers {
+    /// A script that asks for it (exit 194) gets this host rebooted.
+    #[serde(default)]
+    pub reboot: bool,
+    /// Where CodeDeploy's agent would have its deployment root: the paths of its layout are offered there.
+    #[serde(default)]
+    pub codedeploy_root: Option<String>,
+}
+
+/// The exit code of a script that asks to be tried again later.
+pub const LATER: i32 = 21;
+/// The exit code of a script that asks for a reboot, to go on behind it.
+pub const REBOOT: i32 = 194;
 
 impl Request {
     /// The format that this program writes.
@@ -58,7 +80,7 @@ impl Request {
 pub enum Kind {
     /// The coordinator lent this host's service; tested again before the first disturbing task (R6).
     Activate(Permit),
-    /// A person at this host goes to the previous release; needs no permission (promise 5).
+    /// A person at this host goes to the previous release, or deploys one without a coordinator; needs no permission (promise 5).
     LocalRollback,
     /// The agent itself brings the committed release back up, because its process is gone (R27): stop what is left, start,
     /// validate, nothing is installed; `from` is `to`. Ends Committed, NotBegun or NeedsHands.
@@ -94,8 +116,33 @@ pub struct Target {
 pub struct Contract {
     /// `APPLICATION_NAME`: the app.
     pub application: String,
-    /// `DEPLOYMENT_GROUP_NAME` and `DEPLOYMENT_GROUP_ID`: the fleet; `local` without one.
+    /// `DEPLOYMENT_GROUP_NAME`: the fleet; `local` without one.
     pub deployment_group: String,
+    /// `DEPLOYMENT_GROUP_ID`; none: the same as the name.
+    #[serde(default)]
+    pub deployment_group_id: Option<String>,
     /// `DEPLOYMENT_ID`: the deployment as people write it, or `local.<attempt>`.
     pub deployment_id: String,
+}
+
+/// What an order does otherwise than the AppSpec says; nothing, when it comes from the coordinator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// Where the AppSpec has no `file_exists_behavior` (C1).
+    pub file_exists: Option<FileExists>,
+    /// Hooks of these events only; none: of all.
+    pub events: Option<BTreeSet<Event>>,
+    /// As an ordinary user: `runas`, `sudo`, owners and groups are left out.
+    pub one_account: bool,
+}
+
+/// When a file is there that is not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileExists {
+    /// The deployment fails.
+    Disallow,
+    /// Ours takes its place.
+    Overwrite,
+    /// It stays.
+    Retain,
 }

@@ -28,6 +28,8 @@ pub struct Sight {
     pub to_refused: Option<Why>,
     /// Why the old one is not, or cannot be started any more.
     pub from_refused: Option<Why>,
+    /// Why this host is not rebooted for a script that asks for it.
+    pub reboot_refused: Option<Why>,
 }
 
 /// What the deployer does next.
@@ -40,6 +42,10 @@ pub enum Step {
     /// A hook has begun and not ended: wait for it if it is alive and take its result; if its result is nowhere, end what is
     /// left of it and record `Lost`. Never starts anything.
     Adopt(Task, Option<Process>),
+    /// A hook asks to be tried again: look again then, or when something happens.
+    Wait(Uptime),
+    /// The hook's script asks for a reboot: have the host booted; the run goes on behind it in another boot.
+    Reboot(Task),
     /// Record `Turned`.
     TurnBack(Turn),
     /// Record `Closed`, write the report.
@@ -57,7 +63,8 @@ pub fn next(request: &Request, plan: &Plan, journal: &Journal, sight: &Sight) ->
         return match task {
             Task::Hook { .. } if planted(Bug::LostHookAgain) => Step::Do(task),
             Task::Hook { .. } => Step::Adopt(task, process),
-            Task::Verify | Task::Keep | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => Step::Do(task),
+            Task::Verify | Task::Keep | Task::Prepare | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => Step::Do(task),
+            Task::Drain | Task::Stop(_) | Task::Start(_) => Step::Do(task),
         };
     }
     match journal.turned() {
@@ -75,9 +82,20 @@ fn forward(request: &Request, plan: &Plan, journal: &Journal, sight: &Sight) -> 
             Some(End::Good { .. }) if rebooted_after_start(journal, sight, task) => return turn(plan, Why::lossy("the host was rebooted in the middle of the run")),
             Some(End::Good { .. }) => {}
             Some(End::Failed(failure)) if failure.cause.again(false) => return boundary(plan, request, journal, sight, task),
+            Some(End::Failed(_)) if again_at(plan, journal, sight, task).is_some() => {
+                return match (boundary(plan, request, journal, sight, task), again_at(plan, journal, sight, task)) {
+                    (Step::Do(_), Some(at)) if sight.uptime < at => Step::Wait(at),
+                    (step, _) => step,
+                };
+            }
             Some(End::Failed(_)) if task.overruled() => passed = Some(task),
             Some(End::Failed(failure)) if !task.disturbs() => return Step::Close(Outcome::NotBegun { why: said(task, failure) }),
             Some(End::Failed(_)) if planted(Bug::FailureCommits) => return Step::Close(Outcome::Committed),
+            Some(End::Failed(failure)) if failure.cause == Cause::Reboot => match &sight.reboot_refused {
+                _ if journal.ended_in(task) != Some(sight.boot) => {}
+                None => return Step::Reboot(task),
+                Some(why) => return turn(plan, Why::lossy(&format!("{} asks for a reboot (exit 194): {why}", task.event()))),
+            },
             Some(End::Failed(failure)) => return turn(plan, said(task, failure)),
         }
     }
@@ -92,8 +110,20 @@ fn turn(plan: &Plan, why: Why) -> Step {
 /// What a hook of the new release has started went down with the host; it was not validated since. Once all was good and
 /// only the commit is missing, it is as after any reboot of a committed release.
 fn rebooted_after_start(journal: &Journal, sight: &Sight, task: Task) -> bool {
-    let started = matches!(task, Task::Hook { side: Side::To, .. });
-    started && journal.ended_in(task) != Some(sight.boot) && !journal.begun().contains(&Task::Commit)
+    let starts = task.starts(Side::To) && !matches!(task, Task::Health(_));
+    let lost = starts && journal.ended_in(task) != Some(sight.boot);
+    lost && !journal.reboot_asked_after(task) && !journal.begun().contains(&Task::Commit)
+}
+
+/// When a hook that has asked for it is tried again; none: it has not asked, or its bounds are reached.
+fn again_at(plan: &Plan, journal: &Journal, sight: &Sight, task: Task) -> Option<Uptime> {
+    let (retry, tries) = (plan.retry(task)?, journal.tries(task)?);
+    if tries.count > retry.times {
+        return None;
+    }
+    let Some((first, last)) = tries.span else { return Some(sight.uptime) };
+    let at = last + retry.wait;
+    (at - first <= retry.at_most).then_some(at)
 }
 
 /// Between two tasks on the way forward: the places where others are listened to.
@@ -132,13 +162,21 @@ fn back(plan: &Plan, journal: &Journal, sight: &Sight, turn: &Turn) -> Step {
     for task in lifecycle::back(plan, &begun) {
         match journal.end(task) {
             None if skipped(passed, task) => continue,
-            None => match (&sight.from_refused, starts_old(task)) {
+            // Whom nobody may start is not told either.
+            None if task.tells() && sight.from_refused.is_some() => continue,
+            None => match (&sight.from_refused, task.starts(Side::From)) {
                 (Some(refused), true) => return needs_hands(why, &format!("switched back, but not started: {refused}")),
                 (Some(_), false) | (None, _) => return Step::Do(task),
             },
-            Some(End::Good { .. }) if starts_old(task) && journal.ended_in(task) != Some(sight.boot) => return Step::Do(task),
+            Some(End::Good { .. }) if task.starts(Side::From) && journal.ended_in(task) != Some(sight.boot) => return Step::Do(task),
             Some(End::Good { .. }) => {}
-            Some(End::Failed(failure)) if failure.cause.again(true) && journal.lost(task) < LOST_AT_MOST => return Step::Do(task),
+            Some(End::Failed(failure)) if repeated(task, failure.cause) && journal.lost(task) < LOST_AT_MOST => return Step::Do(task),
+            Some(End::Failed(_)) if again_at(plan, journal, sight, task).is_some() => {
+                return match again_at(plan, journal, sight, task) {
+                    Some(at) if sight.uptime < at => Step::Wait(at),
+                    Some(_) | None => Step::Do(task),
+                };
+            }
             Some(End::Failed(_)) if task.overruled() => passed = Some(task),
             Some(End::Failed(failure)) => return needs_hands(why, &format!("going back failed: {}", said(task, failure))),
         }
@@ -149,12 +187,13 @@ fn back(plan: &Plan, journal: &Journal, sight: &Sight, turn: &Turn) -> Step {
     }
 }
 
-fn needs_hands(why: &Why, then: &str) -> Step {
-    Step::Close(Outcome::NeedsHands { why: Why::lossy(&format!("{then}; it went back because of {why}")) })
+/// On the way back what was lost is done again, unless it was only to be told.
+fn repeated(task: Task, cause: Cause) -> bool {
+    cause.again(!task.tells())
 }
 
-fn starts_old(task: Task) -> bool {
-    matches!(task, Task::Hook { side: Side::From, .. } | Task::Health(Side::From))
+fn needs_hands(why: &Why, then: &str) -> Step {
+    Step::Close(Outcome::NeedsHands { why: Why::lossy(&format!("{then}; it went back because of {why}")) })
 }
 
 /// An event ends with its first failing script (H5), also when the failure is passed over.
@@ -184,11 +223,15 @@ fn said(task: Task, failure: &Failure) -> Why {
     let what = match task {
         Task::Verify => "verifying the release".to_owned(),
         Task::Keep => "keeping what is installed".to_owned(),
+        Task::Prepare => "preparing the files".to_owned(),
         Task::Hook { event, .. } => event.to_string(),
         Task::Switch => Event::Install.to_string(),
         Task::Unswitch => "switching back".to_owned(),
         Task::Health(_) => Event::HealthCheck.to_string(),
         Task::Commit => "committing".to_owned(),
+        Task::Drain => Event::Drain.to_string(),
+        Task::Stop(_) => "stopping the service".to_owned(),
+        Task::Start(_) => "starting the service".to_owned(),
     };
     let how = match failure.cause {
         Cause::Missing => "script missing".to_owned(),
@@ -200,6 +243,8 @@ fn said(task: Task, failure: &Failure) -> Why {
         Cause::Lost => "lost: the host or the deployer went down in it".to_owned(),
         Cause::NeverStarted => "was never started".to_owned(),
         Cause::Own => format!("failed: {}", failure.message),
+        Cause::Later => "exit 21, try again later, for too long".to_owned(),
+        Cause::Reboot => "exit 194, which asks for a reboot where none is made".to_owned(),
     };
     let last = if failure.last_line.is_empty() { String::new() } else { format!(" \"{}\"", failure.last_line) };
     Why::lossy(&format!("{what} {how}{last}"))

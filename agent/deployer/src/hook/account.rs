@@ -1,8 +1,9 @@
 //! Accounts of this host, as a hook needs them.
 
+use std::ffi::CString;
 use std::path::PathBuf;
 
-use nix::unistd::{Uid, User, geteuid};
+use nix::unistd::{Gid, Group, Uid, User, geteuid};
 
 /// One account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,15 @@ impl Account {
             (false, true) => bash,
             (false, false) => PathBuf::from("/bin/sh"),
         }
+    }
+}
+
+impl Account {
+    /// The names of all its groups.
+    pub fn groups(&self) -> Vec<String> {
+        let Ok(name) = CString::new(self.name.as_str()) else { return Vec::new() };
+        let all = nix::unistd::getgrouplist(&name, Gid::from_raw(self.gid)).unwrap_or_default();
+        all.into_iter().filter_map(|gid| Group::from_gid(gid).ok().flatten()).map(|group| group.name).collect()
     }
 }
 

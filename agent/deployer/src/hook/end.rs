@@ -1,6 +1,7 @@
 //! How a hook ended, in CodeDeploy's codes and words (I1, H6–H10).
 
 use pilotage_agent_core::journal::{Cause, End, Failure};
+use pilotage_agent_core::run::{LATER, REBOOT};
 use pilotage_shared::name::Why;
 use pilotage_shared::text::Text;
 
@@ -28,6 +29,8 @@ pub fn end(order: &Order, seen: Seen, last_line: &str) -> End {
     let user = order.runas.as_ref().map(|u| format!(" run as user {u}")).unwrap_or_default();
     let (cause, message) = match seen {
         Seen::Exited(0) => return End::Good { last_line: Why::lossy(last_line) },
+        Seen::Exited(LATER) if order.asks.later => (Cause::Later, format!("{script}{user} asks to be tried again later (exit code {LATER})")),
+        Seen::Exited(REBOOT) if order.asks.reboot => (Cause::Reboot, format!("{script}{user} asks for a reboot (exit code {REBOOT})")),
         Seen::Exited(status) => (Cause::Exited(status), format!("{script}{user} failed with exit code {status}")),
         Seen::Killed(signal) => (Cause::Killed(signal), format!("{script}{user} failed with exit code {} (signal {signal})", 128 + signal)),
         Seen::TimedOut => (Cause::TimedOut, format!("{script} failed to complete in {} seconds", order.timeout_ms.div_ceil(1000))),

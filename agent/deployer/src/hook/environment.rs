@@ -34,7 +34,7 @@ pub fn environment(
         own("SHELL", &account.shell.to_string_lossy()),
         own("USER", &account.name),
         own("APPLICATION_NAME", &contract.application),
-        own("DEPLOYMENT_GROUP_ID", &contract.deployment_group),
+        own("DEPLOYMENT_GROUP_ID", contract.deployment_group_id.as_ref().unwrap_or(&contract.deployment_group)),
         own("DEPLOYMENT_GROUP_NAME", &contract.deployment_group),
         own("DEPLOYMENT_ID", &contract.deployment_id),
         own("LIFECYCLE_EVENT", event),
@@ -89,7 +89,7 @@ mod tests {
     fn golden(host: &[(&str, &str)], variables: &[(&str, &str)]) -> String {
         let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let account = Account { name: "deploy".into(), uid: 7, gid: 7, home: "/home/deploy".into(), shell: "/bin/bash".into() };
-        let contract = Contract { application: "web".into(), deployment_group: "web-prod".into(), deployment_id: "web-prod.87".into() };
+        let contract = Contract { application: "web".into(), deployment_group: "web-prod".into(), deployment_group_id: None, deployment_id: "web-prod.87".into() };
         let all = environment(&account, &contract, "ApplicationStart", &map(variables), &map(host));
         all.iter().map(|(k, v)| format!("{k}={v}\n")).collect()
     }

@@ -9,6 +9,7 @@ use std::process::Command;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, chdir, close, dup2_stdin, getegid, geteuid, initgroups, setgid, setsid, setuid};
 
+use super::limits;
 use super::order::{Become, Program};
 
 /// Why the hook could not be started. The text ends in its log; the process exits with 126.
@@ -58,10 +59,21 @@ pub fn exec() -> Result<(), ExecError> {
     chdir("/").map_err(|e| ExecError::Prepare("go to /", e))?;
     // Before the account changes: afterwards the list of our own descriptors is root's.
     close_others()?;
+    forget_our_rank();
+    program.limits.iter().for_each(limits::set);
     if let Some(account) = &program.become_ {
         become_account(account)?;
     }
     Err(start(&program))
+}
+
+/// The agent may be kept from the kernel's killer in need of memory; what a hook starts is an application as any other.
+fn forget_our_rank() {
+    let path = "/proc/self/oom_score_adj";
+    if fs::read_to_string(path).is_ok_and(|text| text.starts_with('-')) {
+        // Raising it is always allowed.
+        let _ = fs::write(path, "0");
+    }
 }
 
 /// All ids at once, groups first; root is given up for good.
@@ -98,7 +110,7 @@ fn start(program: &Program) -> ExecError {
         }
         None => Command::new(&program.path),
     };
-    let source = command.env_clear().envs(&program.environment).exec();
+    let source = command.args(&program.args).env_clear().envs(&program.environment).exec();
     let hint = if carriage_return(program) { ": its first line ends in a carriage return (written on Windows); save it with Unix line ends" } else { "" };
     ExecError::Exec { path: program.path.display().to_string(), hint, source }
 }

@@ -2,7 +2,7 @@
 //! are taken as they come. Head and tail are kept up to a cap; what was left out in between is counted in a line.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -10,19 +10,31 @@ use std::sync::{Mutex, PoisonError};
 
 use pilotage_shared::limits::HOOK_LOG_MAX;
 
+use super::diagnostics::Tail;
+use super::order::DeploymentsLog;
+
 /// Half of the cap for the head, half for the tail.
 const HALF: u64 = HOOK_LOG_MAX / 2;
 /// A longer line is cut into pieces.
 const LINE_MAX: usize = 64 << 10;
+/// Bytes at the end of what was read at once in which the last lines are looked for.
+const WINDOW: usize = 8 << 10;
+/// `YYYY-MM-DD HH:MM:SS `
+const STAMP: usize = 20;
+/// The log of all deployments: so many files of so many bytes (H13).
+const BESIDE_KEPT: usize = 8;
+const BESIDE_MAX: u64 = 64 << 20;
 
 /// The log of one hook: its own file, and its part of the file of all hooks.
 pub struct HookLog {
     files: Vec<File>,
+    all_deployments: Option<(File, String)>,
     head: u64,
     tail: VecDeque<Vec<u8>>,
     tail_bytes: u64,
     left_out: (u64, u64),
     last_line: String,
+    last_lines: Tail,
     stamp: (i64, String),
 }
 
@@ -50,13 +62,22 @@ impl HookLog {
         let open = |path| OpenOptions::new().append(true).create(true).mode(0o600).open(path);
         Ok(Self {
             files: vec![open(own)?, open(all)?],
+            all_deployments: None,
             head: 0,
             tail: VecDeque::new(),
             tail_bytes: 0,
             left_out: (0, 0),
             last_line: String::new(),
+            last_lines: Tail::default(),
             stamp: (i64::MIN, String::new()),
         })
+    }
+
+    /// Writes to the log of all deployments too; that it cannot be opened costs nothing else.
+    pub fn beside(&mut self, log: &DeploymentsLog) {
+        rotate(&log.path);
+        let open = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(nix::libc::O_NOFOLLOW).open(&log.path);
+        self.all_deployments = open.ok().map(|file| (file, log.deployment.clone()));
     }
 
     /// The lines that CodeDeploy writes before a script; the file of all hooks names an event once, before its `first`.
@@ -66,21 +87,39 @@ impl HookLog {
         for file in files {
             let _ = file.write_all(line.as_bytes());
         }
-        self.write(format!("Script - {location}").as_bytes());
+        if first {
+            self.put_beside(line.as_bytes());
+        }
+        self.write(b"Script - ", location.as_bytes());
     }
 
     /// One line of output.
     pub fn line(&mut self, stream: Stream, bytes: &[u8]) {
-        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]);
-        if !text.trim().is_empty() {
-            self.last_line = text.trim().to_owned();
-        }
-        self.write(&[stream.tag().as_bytes(), bytes].concat());
+        self.write(stream.tag().as_bytes(), bytes);
     }
 
-    /// The last line that was not blank.
+    /// Looks at the end of what was read at once: only the last lines are told, and there may be millions.
+    fn look(&mut self, stream: Stream, chunk: &[u8]) {
+        let mut lines = chunk.rsplit(|b| *b == b'\n');
+        if let Some(last) = lines.find(|line| !line.trim_ascii().is_empty()) {
+            self.last_line = String::from_utf8_lossy(&last[..last.len().min(1024)]).trim().to_owned();
+        }
+        let window = chunk.len().saturating_sub(WINDOW);
+        // From where a line begins in it; of one that fills it the end.
+        let begins = chunk[window..].iter().position(|b| *b == b'\n').map(|at| window + at + 1).filter(|at| window > 0 && *at < chunk.len());
+        for line in chunk[begins.unwrap_or(window)..].split_inclusive(|b| *b == b'\n') {
+            self.last_lines.push(stream.tag(), line.strip_suffix(b"\n").unwrap_or(line));
+        }
+    }
+
+    /// The last line that was not blank, as far as it was looked at.
     pub fn last_line(&self) -> &str {
         &self.last_line
+    }
+
+    /// The last lines, for the diagnostics.
+    pub fn last_lines(&self) -> &Tail {
+        &self.last_lines
     }
 
     /// Writes what was held back for the tail.
@@ -96,8 +135,8 @@ impl HookLog {
         self.tail_bytes = 0;
     }
 
-    fn write(&mut self, text: &[u8]) {
-        let line = [self.stamp().as_bytes(), text, b"\n"].concat();
+    fn write(&mut self, tag: &[u8], text: &[u8]) {
+        let line = [self.stamp().as_bytes(), tag, text, b"\n"].concat();
         if self.head + line.len() as u64 <= HALF && self.tail.is_empty() {
             self.head += line.len() as u64;
             return self.put(&line);
@@ -116,6 +155,15 @@ impl HookLog {
         for file in &mut self.files {
             let _ = file.write_all(bytes);
         }
+        self.put_beside(bytes);
+    }
+
+    /// `[time] [deployment]` and the line without its own time.
+    fn put_beside(&mut self, line: &[u8]) {
+        let Some((file, deployment)) = &mut self.all_deployments else { return };
+        let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::system());
+        let head = format!("[{}] [{deployment}]", now.strftime("%Y-%m-%d %H:%M:%S%.3f"));
+        let _ = file.write_all(&[head.as_bytes(), line.get(STAMP..).unwrap_or(line)].concat());
     }
 
     fn stamp(&mut self) -> &str {
@@ -125,6 +173,17 @@ impl HookLog {
             self.stamp = (now.as_second(), local.strftime("%Y-%m-%d %H:%M:%S ").to_string());
         }
         &self.stamp.1
+    }
+}
+
+/// Begins the file anew when it is full; the older ones stay behind it.
+fn rotate(path: &Path) {
+    if fs::symlink_metadata(path).map_or(0, |m| m.len()) < BESIDE_MAX {
+        return;
+    }
+    let name = |n: usize| if n == 0 { path.to_owned() } else { path.with_added_extension(n.to_string()) };
+    for n in (0..BESIDE_KEPT - 1).rev() {
+        let _ = fs::rename(name(n), name(n + 1));
     }
 }
 
@@ -145,17 +204,19 @@ pub fn drain(mut pipe: impl Read, stream: Stream, log: &Mutex<HookLog>) {
         for line in rest[..ready].split_inclusive(|b| *b == b'\n') {
             log.line(stream, line.strip_suffix(b"\n").unwrap_or(line));
         }
+        log.look(stream, &rest[..ready]);
         rest.drain(..ready);
     }
     if !rest.is_empty() {
-        log.lock().unwrap_or_else(PoisonError::into_inner).line(stream, &rest);
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.line(stream, &rest);
+        log.look(stream, &rest);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn check(output: &[u8], test: impl Fn(&str, &HookLog)) {
         let dir = tempfile::tempdir().unwrap();

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pilotage_agent_core::journal::End;
+use pilotage_bundle::configuration::render::Mask;
 use serde::{Deserialize, Serialize};
 
-/// Deployer → supervisor. The supervisor's working directory is the run directory.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+use super::limits::Limit;
+
+/// Deployer → supervisor. The supervisor's working directory is the run directory. Not `Debug`: it has values of secrets.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Order {
     /// The n-th hook of the run, from 1.
     pub number: usize,
@@ -21,21 +24,50 @@ pub struct Order {
     pub runas: Option<String>,
     /// Its budget (H8).
     pub timeout_ms: u64,
+    /// Its exit codes 21 and 194 mean something.
+    pub asks: Asks,
+    /// Where its output goes besides.
+    pub deployments_log: Option<DeploymentsLog>,
+    /// What is not to be shown of its output.
+    #[serde(default)]
+    pub masks: Vec<Mask>,
     /// What is executed.
     pub program: Program,
 }
 
-/// Supervisor → the process that becomes the hook.
+/// What a script may ask for by its exit code.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Asks {
+    /// 21: another try.
+    pub later: bool,
+    /// 194: a reboot.
+    pub reboot: bool,
+}
+
+/// CodeDeploy's log of all deployments (H13).
 #[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeploymentsLog {
+    /// Its file.
+    pub path: PathBuf,
+    /// As its lines name it.
+    pub deployment: String,
+}
+
+/// Supervisor → the process that becomes the hook. Not `Debug`: its environment may have values of secrets.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Program {
     /// Absolute path of the script; its `$0`.
     pub path: PathBuf,
+    /// What it is called with.
+    pub args: Vec<String>,
     /// The shell that reads it, when the kernel cannot start it by itself.
     pub shell: Option<PathBuf>,
     /// Everything of its environment.
     pub environment: BTreeMap<String, String>,
     /// The account to become; none: the deployer's own.
     pub become_: Option<Become>,
+    /// What the account's sessions are limited to.
+    pub limits: Vec<Limit>,
 }
 
 /// An account to become before the script starts.

@@ -13,14 +13,14 @@ use nix::fcntl::{Flock, FlockArg};
 use pilotage_agent_core::journal::{End, Process};
 use pilotage_agent_core::lifecycle::Script;
 use pilotage_agent_core::run::Contract;
+use pilotage_bundle::configuration::render::Mask;
 use pilotage_shared::run::Event;
-use pilotage_shared::time::Millis;
 
 use super::account::{self, AccountError};
 use super::end;
 use super::environment::{environment, of_host};
-use super::order::{self, Become, Order, Program, SUPERVISOR_LOCK, let_go_name, result_name};
-use super::process;
+use super::order::{self, Asks, Become, DeploymentsLog, Order, Program, SUPERVISOR_LOCK, let_go_name, result_name};
+use super::{diagnostics, limits, process};
 use crate::place;
 
 /// Why the machinery (not the script) failed.
@@ -47,8 +47,12 @@ pub struct Setting<'a> {
     pub bundle: &'a Path,
     /// CodeDeploy's names.
     pub contract: &'a Contract,
-    /// The host's own.
+    /// The configuration's, and above them the host's own.
     pub variables: &'a BTreeMap<String, String>,
+    /// Where output goes besides.
+    pub deployments_log: Option<DeploymentsLog>,
+    /// What is not to be shown of the output.
+    pub masks: &'a [Mask],
 }
 
 /// A hook that waits to be let go.
@@ -60,11 +64,31 @@ pub struct Held {
     pub process: Option<Process>,
 }
 
-/// Makes the n-th hook of the run, held back. `Err(End)` when the script itself is the reason that it cannot be.
-pub fn make(setting: &Setting, number: usize, event: &str, first: bool, script: &Script) -> Result<Result<Held, End>, HookError> {
+/// Which script of a run.
+pub struct Wanted<'a> {
+    /// It is the n-th hook of the run.
+    pub number: usize,
+    /// Of which event.
+    pub event: &'a str,
+    /// The first script of the event.
+    pub first: bool,
+    /// What it may ask for.
+    pub asks: Asks,
+    /// Itself.
+    pub script: &'a Script,
+}
+
+/// Makes a hook of the run, held back. `Err(End)` when the script itself is the reason that it cannot be.
+pub fn make(setting: &Setting, wanted: &Wanted) -> Result<Result<Held, End>, HookError> {
+    let Wanted { number, event, first, asks, script } = *wanted;
     let program = match the_program(setting, event, script) {
         Ok(program) => program,
-        Err(end) => return Ok(Err(end)),
+        Err(end) => {
+            let path = setting.run.join(diagnostics::name(number, event));
+            // For people; what decides is the journal.
+            let _ = fs::write(path, diagnostics::diagnostics(&script.location, &end, ""));
+            return Ok(Err(end));
+        }
     };
     let order = Order {
         number,
@@ -73,6 +97,9 @@ pub fn make(setting: &Setting, number: usize, event: &str, first: bool, script: 
         location: script.location.clone(),
         runas: script.runas.clone(),
         timeout_ms: script.timeout.0,
+        asks,
+        deployments_log: setting.deployments_log.clone(),
+        masks: setting.masks.to_vec(),
         program,
     };
     start(setting.run, &order).map(Ok)
@@ -80,7 +107,7 @@ pub fn make(setting: &Setting, number: usize, event: &str, first: bool, script: 
 
 /// The program of a health check by command: a script of the package, run as a hook without `runas` is.
 pub fn program(setting: &Setting, location: &str) -> Result<Program, String> {
-    let script = Script { location: location.to_owned(), timeout: Millis(0), runas: None, sudo: false };
+    let script = Script { location: location.to_owned(), ..Script::default() };
     the_program(setting, Event::HealthCheck.as_str(), &script).map_err(|end| match end {
         End::Failed(failure) => failure.message.to_string(),
         End::Good { .. } => String::new(),
@@ -95,9 +122,14 @@ fn the_program(setting: &Setting, event: &str, script: &Script) -> Result<Progra
         Unusable::NotExecutable => end::not_executable(&path.display().to_string()),
     })?;
     let account = account::for_script(script.runas.as_deref(), script.sudo).map_err(|e| no_account(script, &e))?;
-    let host = if script.runas.is_some() { of_host() } else { BTreeMap::new() };
+    let session = account.as_ref().filter(|_| script.runas.is_some());
+    let mut host = if session.is_some() { of_host() } else { BTreeMap::new() };
+    host.extend(session.map(|account| ("MAIL".to_owned(), format!("/var/mail/{}", account.name))));
+    let limits = session.map(|account| limits::of_host(&account.name, account.uid, &account.groups())).unwrap_or_default();
     let own = account::own();
-    let environment = environment(account.as_ref().unwrap_or(&own), setting.contract, event, setting.variables, &host);
+    let mut variables = setting.variables.clone();
+    variables.extend(script.env.clone());
+    let environment = environment(account.as_ref().unwrap_or(&own), setting.contract, event, &variables, &host);
     // Without a shebang CodeDeploy reads a script by sh, but by the login shell of the runas user (wild 11).
     let shell = match (start, &account) {
         (Start::ByKernel, _) => None,
@@ -105,7 +137,7 @@ fn the_program(setting: &Setting, event: &str, script: &Script) -> Result<Progra
         (Start::ByShell, _) => Some(PathBuf::from("/bin/sh")),
     };
     let become_ = account.map(|a| Become { name: a.name, uid: a.uid, gid: a.gid });
-    Ok(Program { path, shell, environment, become_ })
+    Ok(Program { path, args: script.args.clone(), shell, environment, become_, limits })
 }
 
 impl Held {
@@ -132,7 +164,12 @@ pub fn adopt(run: &Path, number: usize, process: Option<Process>, same_boot: boo
 /// The result, or what its absence means. What is left of a hook without a supervisor is ended: nobody could say how it ends.
 fn taken(run: &Path, number: usize, process: Option<Process>, same_boot: bool) -> Result<End, HookError> {
     match fs::read(run.join(result_name(number))) {
-        Ok(text) => return Ok(serde_json::from_slice::<order::Result>(&text).map_err(HookError::Form)?.end),
+        Ok(text) => match serde_json::from_slice::<order::Result>(&text) {
+            Ok(result) => return Ok(result.end),
+            Err(error) if same_boot => return Err(HookError::Form(error)),
+            // A power cut has left its name without its content.
+            Err(_) => {}
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(HookError::Supervisor("read the result of", error)),
     }
@@ -168,6 +205,13 @@ enum Start {
 enum Unusable {
     Missing,
     NotExecutable,
+}
+
+/// Makes scripts executable ahead of time; what is wrong with one is told when it is its turn.
+pub fn make_executable<'a>(release: &Path, scripts: impl Iterator<Item = &'a Script>) {
+    for script in scripts {
+        let _ = readable(release, Path::new(script.location.trim_start_matches('/')));
+    }
 }
 
 /// Finds the script beneath the release and makes it executable (H6).

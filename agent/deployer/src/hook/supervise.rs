@@ -3,20 +3,23 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use pilotage_disk::durable;
+use nix::sys::wait::{WaitStatus, waitpid};
 use pilotage_agent_core::run::{LOGS, SCRIPTS_LOG};
 
+use super::diagnostics;
 use super::end::{self, Seen};
 use super::log::{HookLog, Stream, drain};
+use super::mask::Masks;
 use super::order::{Order, SUPERVISOR_LOCK, let_go_name, result_name};
 use super::{order, process};
 
@@ -38,19 +41,18 @@ pub enum SuperviseError {
     /// The order, or the result.
     #[error("failed to understand the order")]
     Form(#[source] serde_json::Error),
-    /// The result could not be kept.
-    #[error("failed to keep the result")]
-    Result(#[source] durable::DurableError),
 }
 
 enum Event {
-    Exited(io::Result<ExitStatus>),
+    Exited(Seen),
     Closed(Stream),
 }
 
 /// Reads its order from stdin, makes the hook, says its process on stdout, waits for the word, and sees it to its end.
 pub fn supervise() -> Result<(), SuperviseError> {
     nix::unistd::setsid().map_err(SuperviseError::Session)?;
+    // Without it only the hook's own session is found at the end of its time.
+    let _ = nix::sys::prctl::set_child_subreaper(true);
     let mut orders = io::stdin().lock();
     let mut line = String::new();
     orders.read_line(&mut line).map_err(|e| SuperviseError::Io("read the order", e))?;
@@ -74,8 +76,11 @@ pub fn supervise() -> Result<(), SuperviseError> {
     }
     File::create(let_go_name(order.number)).map_err(|e| SuperviseError::Io("mark the start", e))?;
     let log = open_log(&order)?;
-    let (seen, last_line) = see(&order, child, log)?;
-    keep(&order, &order::Result { end: end::end(&order, seen, &last_line) })
+    let (seen, last_line, last_lines) = see(&order, child, log)?;
+    let end = end::end(&order, seen, &last_line);
+    // For people; what decides is the result.
+    let _ = fs::write(diagnostics::name(order.number, &order.event), diagnostics::diagnostics(&order.location, &end, &last_lines));
+    keep(&order, &order::Result { end })
 }
 
 /// The process that waits to become the hook.
@@ -89,30 +94,53 @@ fn open_log(order: &Order) -> Result<HookLog, SuperviseError> {
     let logs = Path::new(LOGS);
     let own = logs.join(format!("{:03}-{}.log", order.number, order.event));
     let mut log = HookLog::open(&own, &logs.join(SCRIPTS_LOG)).map_err(|e| SuperviseError::Io("open the log", e))?;
+    if let Some(beside) = &order.deployments_log {
+        log.beside(beside);
+    }
     log.header(&order.event, &order.location, order.first);
     Ok(log)
 }
 
-fn see(order: &Order, mut child: Child, log: HookLog) -> Result<(Seen, String), SuperviseError> {
+fn see(order: &Order, mut child: Child, log: HookLog) -> Result<(Seen, String, String), SuperviseError> {
     let (send, events) = sync_channel(8);
     let log = Arc::new(Mutex::new(log));
     if let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) {
         let (log_out, log_err, sent_out, sent_err) = (log.clone(), log.clone(), send.clone(), send.clone());
-        thread::spawn(move || (drain(out, Stream::Out, &log_out), sent_out.send(Event::Closed(Stream::Out))));
-        thread::spawn(move || (drain(err, Stream::Err, &log_err), sent_err.send(Event::Closed(Stream::Err))));
+        let masks = Arc::new(Masks::new(&order.masks));
+        let other = masks.clone();
+        thread::spawn(move || (drain(masks.reader(out), Stream::Out, &log_out), sent_out.send(Event::Closed(Stream::Out))));
+        thread::spawn(move || (drain(other.reader(err), Stream::Err, &log_err), sent_err.send(Event::Closed(Stream::Err))));
     }
     let session = child.id() as i32;
     let program = serde_json::to_string(&order.program).map_err(SuperviseError::Form)?;
     let mut input = child.stdin.take().ok_or_else(|| SuperviseError::Io("let it go", io::ErrorKind::BrokenPipe.into()))?;
     let let_go = input.write_all(program.as_bytes()).and_then(|()| input.write_all(b"\n"));
     drop(input);
-    thread::spawn(move || send.send(Event::Exited(child.wait())));
+    thread::spawn(move || reap(child.id(), &send));
     // When it could not even read its order it says why on its stderr and exits.
     let _ = let_go;
     let seen = wait(Duration::from_millis(order.timeout_ms), session, &events);
     let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
     log.finish();
-    Ok((seen, log.last_line().to_owned()))
+    Ok((seen, log.last_line().to_owned(), log.last_lines().text()))
+}
+
+/// Waits for the hook, and for whatever it leaves behind while we live: we are who orphans fall to, so that what a timed-out
+/// script has started can be found, whatever session it made for itself.
+fn reap(hook: u32, send: &SyncSender<Event>) {
+    loop {
+        let found = match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, status)) => Some((pid, Seen::Exited(status))),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => Some((pid, Seen::Killed(signal as i32))),
+            Ok(_) | Err(Errno::EINTR) => None,
+            Err(_) => return,
+        };
+        if let Some((_, seen)) = found.filter(|(pid, _)| pid.as_raw() == hook as i32)
+            && send.send(Event::Exited(seen)).is_err()
+        {
+            return;
+        }
+    }
 }
 
 /// One budget for the exit and both outputs (H8).
@@ -127,8 +155,7 @@ fn wait(budget: Duration, session: i32, events: &Receiver<Event>) -> Seen {
         }
         match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(Event::Closed(stream)) => open.retain(|s| *s != stream),
-            Ok(Event::Exited(exit)) => {
-                let seen = exited(exit);
+            Ok(Event::Exited(seen)) => {
                 if seen != Seen::Exited(0) || timed_out {
                     // Who failed is not waited for longer because a child of his still talks.
                     until = until.min(Instant::now() + LAST_WORDS);
@@ -142,7 +169,7 @@ fn wait(budget: Duration, session: i32, events: &Receiver<Event>) -> Seen {
                 None if timed_out => return Seen::TimedOut,
                 None => {
                     timed_out = true;
-                    process::end_session(session);
+                    process::end_all(session);
                     until = Instant::now() + LAST_WORDS;
                 }
             },
@@ -150,16 +177,12 @@ fn wait(budget: Duration, session: i32, events: &Receiver<Event>) -> Seen {
     }
 }
 
-fn exited(exit: io::Result<ExitStatus>) -> Seen {
-    match exit.ok().map(|s| (s.code(), s.signal())) {
-        Some((Some(status), _)) => Seen::Exited(status),
-        Some((None, signal)) => Seen::Killed(signal.unwrap_or(0)),
-        None => Seen::Killed(0),
-    }
-}
-
+/// Whole or not at all for whoever looks, also when we or the deployer are killed. Only the journal makes it durable: a power
+/// cut before that takes the hook down as lost, as one a moment earlier would have.
 fn keep(order: &Order, result: &order::Result) -> Result<(), SuperviseError> {
     fs::create_dir_all("results").map_err(|e| SuperviseError::Io("make results", e))?;
     let text = serde_json::to_vec(result).map_err(SuperviseError::Form)?;
-    durable::replace(Path::new(&result_name(order.number)), &text, 0o600).map_err(SuperviseError::Result)
+    let (name, aside) = (result_name(order.number), format!("{}.new", result_name(order.number)));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(|e| SuperviseError::Io("keep the result", e))?;
+    file.write_all(&text).and_then(|()| fs::rename(&aside, &name)).map_err(|e| SuperviseError::Io("keep the result", e))
 }

@@ -1,6 +1,7 @@
-//! What an app's committed release has put at its destinations: the only files that its next run may remove (D2).
+//! What an app's committed release has put at its destinations: the only files that its next run may remove (D2), and the files
+//! of others that it took the place of, which come back when a later release does not install there any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
+use super::meta::Meta;
 
 /// All of it, by cleaned absolute path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,27 @@ pub struct Installed {
     pub files: BTreeSet<PathBuf>,
     /// Folders that were made for them.
     pub folders: BTreeSet<PathBuf>,
+    /// What stood where some of them stand, and was not ours.
+    #[serde(default)]
+    pub overwritten: BTreeMap<PathBuf, Overwritten>,
+}
+
+/// Somebody else's file, link or pipe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overwritten {
+    /// Its outside.
+    pub meta: Meta,
+    /// What it is.
+    pub what: What,
+}
+
+/// The kinds of things that a file can take the place of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum What {
+    /// A file; its content lies under this name in the app's folder of such files.
+    File(String),
+    /// A link to this.
+    Link(PathBuf),
 }
 
 /// Reads a record of ours; none when it was never written.
@@ -33,7 +56,7 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, InstallError>
 pub fn save<T: Serialize>(path: &Path, record: &T) -> Result<(), InstallError> {
     let text = serde_json::to_vec(record).map_err(|source| InstallError::Record { path: path.to_owned(), source })?;
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(InstallError::io("make", folder))?;
+        durable::create_dirs(folder, 0o700)?;
     }
     Ok(durable::replace(path, &text, 0o600)?)
 }

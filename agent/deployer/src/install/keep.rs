@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use pilotage_disk::durable;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
@@ -12,7 +13,7 @@ use super::installed::{self, Installed};
 use super::kept::{Copies, Kept, Was};
 use super::links::{self, Links};
 use super::plan::InstallPlan;
-use crate::place;
+use crate::clock;
 
 /// What hooks have put into folders of the release (dependencies, generated configuration) is kept up to so many bytes.
 const FOREIGN_BYTES: u64 = 256 << 20;
@@ -30,6 +31,9 @@ pub struct Record {
     pub installed: Installed,
     /// The number of the next copy.
     pub copies: u64,
+    /// When it was made, by wall time: part of the names of what outlives the run.
+    #[serde(default)]
+    pub stamp: u64,
     /// Foreign things that were over the budget and are not kept.
     pub foreign_left_out: u64,
 }
@@ -50,14 +54,21 @@ pub fn copies_path(run: &Path) -> PathBuf {
 }
 
 /// Keeps everything; what an interrupted keep has left is thrown away. `plan`: what will be installed, as far as it is known.
-pub fn keep(run: &Path, app: &Path, installed: Installed, plan: &InstallPlan) -> Result<(), InstallError> {
+/// `earlier`: what a run before has kept of the same, and was not begun.
+pub fn keep(run: &Path, app: &Path, installed: Installed, plan: &InstallPlan, earlier: Option<&Path>) -> Result<(), InstallError> {
     let folder = folder(run);
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(InstallError::io("empty", &folder))?;
     }
     let copies_path = copies_path(run);
-    fs::create_dir_all(&copies_path).map_err(InstallError::io("make", &copies_path))?;
-    let mut copies = Copies::new(&copies_path, 0);
+    // Their names too: what is disturbed after this must find the way back after a power cut.
+    durable::create_dirs(&copies_path, 0o700)?;
+    let mut copies = Copies::open(&copies_path, 0)?;
+    if let Some(folder) = earlier
+        && let Some(record) = installed::load::<Record>(&folder.join("record"))?
+    {
+        copies.take_from(folder.join("copies"), &record.kept);
+    }
     let mut kept = Vec::new();
     let ours: BTreeSet<&PathBuf> = installed.files.iter().chain(&installed.folders).collect();
     let planned = plan.items.keys().chain(&plan.folders);
@@ -70,9 +81,9 @@ pub fn keep(run: &Path, app: &Path, installed: Installed, plan: &InstallPlan) ->
     for top in tops(&installed.folders) {
         foreign(top, &all, &mut copies, &mut kept, &mut budget)?;
     }
-    place::sync_files(&copies_path, 0..copies.next()).map_err(InstallError::io("sync", &copies_path))?;
+    copies.sync()?;
     let links = links::read(app)?;
-    let record = Record { kept, links, installed, copies: copies.next(), foreign_left_out: budget.left_out };
+    let record = Record { kept, links, installed, copies: copies.next(), stamp: clock::wall(), foreign_left_out: budget.left_out };
     installed::save(&record_path(run), &record)
 }
 

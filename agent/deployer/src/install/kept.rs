@@ -1,8 +1,8 @@
-//! One thing as it was before the run: enough to put it back with content, mode, owner and time of change.
+//! One thing as it was before the run: enough to put it back with content, mode, owner, time of change and attributes.
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, openat, readlinkat};
@@ -10,27 +10,10 @@ use nix::sys::stat::{FileStat, Mode, SFlag};
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
-use crate::place::{Place, PlaceError, kind};
-
-/// Mode, owner and time of change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Meta {
-    /// All twelve bits.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Seconds and nanoseconds since 1970.
-    pub mtime: (i64, i64),
-}
-
-impl Meta {
-    /// Of a stat.
-    pub fn of(stat: &FileStat) -> Self {
-        Self { mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, mtime: (stat.st_mtime, stat.st_mtime_nsec) }
-    }
-}
+use super::meta::Meta;
+use super::put::open_folder;
+use super::stage::{Content, make};
+use crate::place::{self, Place, PlaceError, Places, kind};
 
 /// A path and what stood there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,11 +31,11 @@ pub struct Kept {
 pub enum Was {
     /// Nothing.
     Absent,
-    /// A file; its content is copy number `copy`.
+    /// A file; its content is copy number `copy`, dressed as it was.
     File {
         /// Its outside.
         meta: Meta,
-        /// The inode and its change time: the same ones mean that nothing has touched it.
+        /// The same one means that nothing has touched it.
         identity: Identity,
         /// In the folder of copies.
         copy: u64,
@@ -68,8 +51,15 @@ pub enum Was {
     Folder {
         /// Its outside.
         meta: Meta,
+        /// Its number in its file system.
+        inode: u64,
     },
-    /// A device, socket or pipe: never touched.
+    /// A named pipe.
+    Pipe {
+        /// Its outside.
+        meta: Meta,
+    },
+    /// A socket, which whoever listens there makes anew, or a device: never touched.
     Other,
 }
 
@@ -83,19 +73,31 @@ pub fn identity(stat: &FileStat) -> Identity {
 
 /// The folder of copies.
 pub struct Copies {
-    folder: PathBuf,
+    path: PathBuf,
+    open: OwnedFd,
+    first: u64,
     next: u64,
+    places: Places,
+    /// Where copies of an earlier run lie, and which are of which file.
+    earlier: (PathBuf, BTreeMap<PathBuf, (Identity, u64)>),
 }
 
 impl Copies {
     /// Numbers go on from `next`.
-    pub fn new(folder: &Path, next: u64) -> Self {
-        Self { folder: folder.to_owned(), next }
+    pub fn open(path: &Path, next: u64) -> Result<Self, InstallError> {
+        fs::create_dir_all(path).map_err(InstallError::io("make", path))?;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let open = nix::fcntl::open(path, flags, Mode::empty()).map_err(InstallError::io("open", path))?;
+        Ok(Self { path: path.to_owned(), open, first: next, next, places: Places::default(), earlier: Default::default() })
     }
 
-    /// The file of a copy.
-    pub fn path(&self, copy: u64) -> PathBuf {
-        self.folder.join(copy.to_string())
+    /// Copies that were made before are taken instead of made, while what they are of is the same.
+    pub fn take_from(&mut self, copies: PathBuf, kept: &[Kept]) {
+        let file = |k: &Kept| match &k.was {
+            Was::File { identity, copy, .. } => Some((k.path.clone(), (*identity, *copy))),
+            Was::Absent | Was::Link { .. } | Was::Folder { .. } | Was::Pipe { .. } | Was::Other => None,
+        };
+        self.earlier = (copies, kept.iter().filter_map(file).collect());
     }
 
     /// The number that comes next.
@@ -105,33 +107,77 @@ impl Copies {
 
     /// Looks at a path and keeps a copy of what stands there. A path that cannot be reached holds nothing.
     pub fn keep(&mut self, path: &Path) -> Result<Was, InstallError> {
-        let place = match Place::of(path) {
+        let place = match self.places.of(path) {
             Ok(place) => place,
             Err(PlaceError::Missing(_) | PlaceError::NotAFolder(_)) => return Ok(Was::Absent),
             Err(error) => return Err(error.into()),
         };
         let Some(stat) = place.stat()? else { return Ok(Was::Absent) };
-        let meta = Meta::of(&stat);
         Ok(match kind(&stat) {
-            SFlag::S_IFREG => Was::File { meta, identity: identity(&stat), copy: self.copy(&place)? },
+            SFlag::S_IFREG => self.copy(&place)?,
             SFlag::S_IFLNK => {
                 let target = readlinkat(&place.folder, place.name.as_os_str()).map_err(InstallError::io("read the link", path))?;
-                Was::Link { meta, target: target.into() }
+                Was::Link { meta: Meta::of(&stat), target: target.into() }
             }
-            SFlag::S_IFDIR => Was::Folder { meta },
+            SFlag::S_IFDIR => {
+                // Without root we may pass through folders that we may not read.
+                let meta = open_folder(&place).ok().and_then(|open| Meta::read(&open).ok());
+                Was::Folder { meta: meta.unwrap_or_else(|| Meta::of(&stat)), inode: stat.st_ino }
+            }
+            SFlag::S_IFIFO => Was::Pipe { meta: Meta::of(&stat) },
             _ => Was::Other,
         })
     }
 
-    fn copy(&mut self, place: &Place) -> Result<u64, InstallError> {
+    /// What is written down is what was copied: all from one open file.
+    fn copy(&mut self, place: &Place) -> Result<Was, InstallError> {
         let mut from = open_file(place)?;
+        let stat = nix::sys::stat::fstat(&from).map_err(InstallError::io("look at", &place.path))?;
+        let meta = Meta::read(&from).map_err(InstallError::io("look at", &place.path))?;
         let copy = self.next;
         self.next += 1;
-        let path = self.path(copy);
-        let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
-        let mut to = made.map_err(InstallError::io("write", &path))?;
-        io::copy(&mut from, &mut to).map_err(InstallError::io("copy aside", &place.path))?;
-        Ok(copy)
+        let name = copy.to_string();
+        if let Some((was, number)) = self.earlier.1.get(&place.path)
+            && *was == identity(&stat)
+            && fs::rename(self.earlier.0.join(number.to_string()), self.path.join(&name)).is_ok()
+        {
+            return Ok(Was::File { meta, identity: *was, copy });
+        }
+        make(self.open.as_fd(), &name, Content::File(&mut from), &meta, &self.path.join(&name))?;
+        Ok(Was::File { meta, identity: identity(&stat), copy })
+    }
+
+    /// Opens a copy; none: it stands in its place again.
+    pub fn read(&self, copy: u64) -> Result<Option<File>, InstallError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(&self.open, copy.to_string().as_str(), flags, Mode::empty()) {
+            Ok(open) => Ok(Some(open.into())),
+            Err(nix::errno::Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(InstallError::io("open", self.path.join(copy.to_string()))(errno)),
+        }
+    }
+
+    /// Can copies be renamed to this place?
+    pub fn near(&self, place: &Place) -> Result<bool, InstallError> {
+        let mount = |folder| place::mount(folder).map_err(InstallError::io("look at", &place.path));
+        Ok(mount(self.open.as_fd())? == mount(place.folder.as_fd())?)
+    }
+
+    /// Puts a copy itself into its place. False when it is in its place already.
+    pub fn put(&self, copy: u64, place: &Place) -> Result<bool, InstallError> {
+        use nix::errno::Errno;
+        match nix::fcntl::renameat(&self.open, copy.to_string().as_str(), &place.folder, place.name.as_os_str()) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(InstallError::io("put back", &place.path)(errno)),
+        }
+    }
+
+    /// Makes the copies since it was opened durable.
+    pub fn sync(&mut self) -> Result<(), InstallError> {
+        place::sync_files(self.open.as_fd(), self.first..self.next).map_err(InstallError::io("sync", &self.path))?;
+        self.first = self.next;
+        Ok(())
     }
 }
 

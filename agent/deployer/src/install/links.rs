@@ -1,4 +1,5 @@
-//! `current` and `previous` of an app: relative links to release directories, replaced by rename. For people and for
+//! `current` and `previous` of an app: relative links to release directories, and `current-config` to what is rendered for the
+//! one that runs; replaced by rename. For people and for
 //! applications that run from `current/`; we ourselves resolve digests and never act through them.
 
 use std::fs;
@@ -6,35 +7,37 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use pilotage_disk::durable;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
 
-/// Where both point; none: there is no such link.
+/// Where they point; none: there is no such link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Links {
     /// What runs, or is being made to run.
     pub current: Option<PathBuf>,
     /// What ran before.
     pub previous: Option<PathBuf>,
+    /// The rendered configuration of what runs.
+    #[serde(default)]
+    pub config: Option<PathBuf>,
 }
 
-/// Reads both.
+/// Reads them.
 pub fn read(app: &Path) -> Result<Links, InstallError> {
     let one = |name: &str| match fs::read_link(app.join(name)) {
         Ok(target) => Ok(Some(target)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(InstallError::io("read the link", app.join(name))(error)),
     };
-    Ok(Links { current: one("current")?, previous: one("previous")? })
+    Ok(Links { current: one("current")?, previous: one("previous")?, config: one("current-config")? })
 }
 
-/// Makes both as given, durable.
+/// Makes them as given; durable when the folder is synced.
 pub fn write(app: &Path, links: &Links) -> Result<(), InstallError> {
     set(&app.join("current"), links.current.as_deref())?;
     set(&app.join("previous"), links.previous.as_deref())?;
-    Ok(durable::sync_dir(app)?)
+    set(&app.join("current-config"), links.config.as_deref())
 }
 
 /// Points one link somewhere, or removes it.

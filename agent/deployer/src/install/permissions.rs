@@ -7,26 +7,33 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Gid, Group, Uid, User};
 
 use super::InstallError;
-use super::kept::Meta;
-use super::plan::InstallPlan;
-use super::spec::{Permission, Spec};
+use super::acl::Acl;
+use super::context;
+use super::meta::Meta;
+use super::plan::{InstallPlan, Item, Origin};
+use super::spec::{Context, Permission, Spec};
 use crate::place;
 
 /// Gives the plan's items their final meta, and the folders that will be made theirs. Owners are looked up now: a hook of
-/// BeforeInstall may have made them (E11).
-pub fn apply(spec: &Spec, plan: &mut InstallPlan, made: &BTreeSet<PathBuf>, fresh: Meta) -> Result<(), InstallError> {
+/// BeforeInstall may have made them (E11), so an unknown one goes to `doubts`.
+pub fn apply(spec: &Spec, plan: &mut InstallPlan, made: &BTreeSet<PathBuf>, fresh: &Meta, doubts: &mut Vec<InstallError>) -> Result<(), InstallError> {
     let mut hit: BTreeSet<PathBuf> = BTreeSet::new();
     for permission in &spec.permissions {
-        let change = Change::of(permission)?;
+        let change = match Change::of(permission) {
+            Ok(change) => change,
+            Err(doubt) => {
+                doubts.push(doubt);
+                continue;
+            }
+        };
         for path in matching(permission, plan, made)? {
             if !hit.insert(path.clone()) {
                 return Err(InstallError::Permissions(format!("two entries are about {}", path.display())));
             }
             match plan.items.get_mut(&path) {
-                Some(item) => item.meta = change.on(item.meta, item.link.is_some()),
+                Some(item) => change.of_item(item, &path)?,
                 None => {
-                    let meta = change.on(fresh, false);
-                    plan.dressed.insert(path, meta);
+                    change.on(plan.dressed.entry(path).or_insert_with(|| fresh.clone()));
                 }
             }
         }
@@ -78,21 +85,52 @@ pub fn glob(pattern: &str, name: &str) -> bool {
     rest.ends_with(last)
 }
 
-struct Change {
+struct Change<'a> {
     mode: Option<u32>,
     uid: Option<u32>,
     gid: Option<u32>,
+    acl: Option<Acl>,
+    context: Option<&'a Context>,
 }
 
-impl Change {
-    fn of(permission: &Permission) -> Result<Self, InstallError> {
-        Ok(Self { mode: permission.mode, uid: permission.owner.as_deref().map(user).transpose()?, gid: permission.group.as_deref().map(group).transpose()? })
+impl<'a> Change<'a> {
+    fn of(permission: &'a Permission) -> Result<Self, InstallError> {
+        Ok(Self {
+            mode: permission.mode,
+            uid: permission.owner.as_deref().map(user).transpose()?,
+            gid: permission.group.as_deref().map(group).transpose()?,
+            acl: permission.acls.as_deref().map(Acl::of).transpose()?,
+            context: permission.context.as_ref(),
+        })
     }
 
-    /// A link has no mode of its own; its owner is set on the link itself, never on what it points to.
-    fn on(&self, meta: Meta, link: bool) -> Meta {
-        let mode = self.mode.filter(|_| !link).unwrap_or(meta.mode);
-        Meta { mode, uid: self.uid.unwrap_or(meta.uid), gid: self.gid.unwrap_or(meta.gid), mtime: meta.mtime }
+    fn on(&self, meta: &mut Meta) {
+        self.owner(meta);
+        meta.mode = self.mode.unwrap_or(meta.mode);
+        if let Some(acl) = &self.acl {
+            acl.give(meta);
+        }
+        if let Some(context) = self.context {
+            context::give(context, meta);
+        }
+    }
+
+    fn owner(&self, meta: &mut Meta) {
+        (meta.uid, meta.gid) = (self.uid.unwrap_or(meta.uid), self.gid.unwrap_or(meta.gid));
+    }
+
+    /// A link has no mode, list or label of its own; its owner is set on the link itself, never on what it points to (E12).
+    fn of_item(&self, item: &mut Item, path: &Path) -> Result<(), InstallError> {
+        if matches!(item.origin, Origin::Link(_)) {
+            self.owner(&mut item.meta);
+            return Ok(());
+        }
+        if self.acl.as_ref().is_some_and(Acl::hands_down) {
+            let text = format!("{} is a file: default access control entries are for directories (type: [directory])", path.display());
+            return Err(InstallError::Permissions(text));
+        }
+        self.on(&mut item.meta);
+        Ok(())
     }
 }
 
@@ -132,6 +170,23 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn e5_patterns_match_as_recorded_of_the_peer() {
+        let cases: serde_json::Value = serde_json::from_str(include_str!("../../../../tests/conformance/permissions.json")).unwrap();
+        let globs: Vec<&serde_json::Value> = cases.as_array().unwrap().iter().filter(|c| c["kind"] == "glob").collect();
+        assert_eq!(globs.len(), 21);
+        for case in globs {
+            let (pattern, name) = (case["in"][0].as_str().unwrap(), case["in"][1].as_str().unwrap());
+            let permission = Permission {
+                object: "/o".into(), pattern: pattern.into(), except: Vec::new(), of_files: true, of_folders: true,
+                mode: None, owner: None, group: None, acls: None, context: None,
+            };
+            // `**` is no glob of names but all depths.
+            let found = meant(&permission, Path::new("/o"), &Path::new("/o").join(name));
+            assert_eq!(Some(found), case["out"].as_bool(), "{case}");
+        }
+    }
 
     #[test]
     fn globs_know_the_star_alone() {

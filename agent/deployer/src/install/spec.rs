@@ -1,5 +1,6 @@
 //! The parts of an AppSpec that say what is installed, as a run keeps them in its plan.
 
+use pilotage_bundle::appspec::Glob;
 use serde::{Deserialize, Serialize};
 
 /// What to install.
@@ -20,6 +21,9 @@ pub struct Files {
     pub source: String,
     /// Always a folder (B5).
     pub destination: String,
+    /// Of what is below the source only this.
+    #[serde(default)]
+    pub glob: Option<Glob>,
 }
 
 /// `file_exists_behavior`.
@@ -53,4 +57,21 @@ pub struct Permission {
     pub owner: Option<String>,
     /// Name or number.
     pub group: Option<String>,
+    /// Access control entries in canonical form; none: no `acls` key.
+    #[serde(default)]
+    pub acls: Option<Vec<String>>,
+    /// SELinux.
+    #[serde(default)]
+    pub context: Option<Context>,
+}
+
+/// An SELinux context.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    /// SELinux's user.
+    pub user: Option<String>,
+    /// SELinux's type.
+    pub kind: String,
+    /// Sensitivity and categories.
+    pub range: Option<String>,
 }

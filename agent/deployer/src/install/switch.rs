@@ -1,186 +1,157 @@
-//! The switch: decided once and written down durably, then done; done again from its start after a crash.
+//! The switch: decided once and written down durably, then done; done again from its start after a crash. Between the stop of
+//! the old release and the start of the new one lie only renames: everything was made aside by Prepare, and what changes names
+//! becomes durable with the commit. Until then a power cut may undo some renames: what is then still aside is put again.
 
-use std::collections::BTreeSet;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{SFlag, fstatat};
-use nix::unistd::{getegid, geteuid};
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
-use super::installed::{self, Installed};
+use super::decide::Decision;
+use super::installed;
 use super::keep::{self, Record};
-use super::kept::{Copies, Kept, Meta};
+use super::kept::{Was, identity};
 use super::links::{self, Links};
-use super::plan::{InstallPlan, Item, Source, plan};
-use super::put::{Content, Putter, dress, open_folder};
-use super::spec::{Exists, Spec};
-use super::{permissions, unswitch};
-use crate::place::{self, Place, PlaceError, kind};
+use super::plan::Source;
+use super::put::{Putter, dress_folder};
+use super::ready::{self, Ready};
+use super::spec::Spec;
+use super::stage::Stages;
+use super::unswitch;
+use crate::place::{self, PlaceError, Places};
 
-/// What a switch does: `undo/switch`.
+/// What is being done: `undo/switch`. There as soon as something may have been renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// What is installed.
-    pub plan: InstallPlan,
-    /// Kept now: what the plan found that Keep had not seen.
-    pub kept: Vec<Kept>,
-    /// Files of the running release that the new one does not have.
-    pub stale: BTreeSet<PathBuf>,
-    /// Its folders, likewise; they go if they are empty.
-    pub stale_folders: BTreeSet<PathBuf>,
-    /// What the new release will have installed.
-    pub installed: Installed,
+enum Decided {
+    /// All is as it was when it was prepared.
+    AsPrepared,
+    /// Something has changed since.
+    Anew(Box<Ready>),
 }
 
-/// The decision's file.
-pub fn decision_path(run: &Path) -> PathBuf {
+fn decided_path(run: &Path) -> PathBuf {
     keep::folder(run).join("switch")
+}
+
+/// What the switch of a run does, once that is decided.
+pub fn decided(run: &Path) -> Result<Option<Ready>, InstallError> {
+    Ok(match installed::load(&decided_path(run))? {
+        Some(Decided::AsPrepared) => Some(ready::load(run)?),
+        Some(Decided::Anew(ready)) => Some(*ready),
+        None => None,
+    })
 }
 
 /// Decides and does it. `links`: where the app's links shall point.
 pub fn switch(run: &Path, app: &Path, source: &Source, spec: &Spec, links: &Links) -> Result<(), InstallError> {
-    let decision = match installed::load(&decision_path(run))? {
-        Some(decision) => decision,
+    let record = unswitch::record(run)?;
+    let ready = match decided(run)? {
+        Some(ready) => ready,
         None => {
-            let record = unswitch::record(run)?;
-            let decision = decide(run, &record, source, spec)?;
-            installed::save(&decision_path(run), &decision)?;
-            decision
+            let before = ready::load(run)?;
+            match ready::again(run, &record, source, spec, &before)? {
+                None => {
+                    installed::save(&decided_path(run), &Decided::AsPrepared)?;
+                    before
+                }
+                Some(ready) => {
+                    installed::save(&decided_path(run), &Decided::Anew(Box::new(ready.clone())))?;
+                    ready
+                }
+            }
         }
     };
-    perform(run, source, &decision)?;
+    perform(run, source, &record, &ready)?;
     links::write(app, links)
 }
 
-fn decide(run: &Path, record: &Record, source: &Source, spec: &Spec) -> Result<Decision, InstallError> {
-    let mut plan = plan(source, spec)?;
-    let mut retained = Vec::new();
-    for to in plan.items.keys() {
-        if !may_stand(to, record, spec.exists)? {
-            retained.push(to.clone());
-        }
-    }
-    for path in retained {
-        plan.items.remove(&path);
-    }
-    let mut made = record.installed.folders.clone();
-    made.retain(|f| plan.folders.contains(f));
-    for folder in &plan.folders {
-        match place::folder(folder) {
-            Ok(_) => {}
-            Err(PlaceError::Missing(_)) => {
-                made.insert(folder.clone());
-            }
-            // A file of the running release may stand where the new one has a folder.
-            Err(PlaceError::NotAFolder(_)) if folder.ancestors().any(|a| record.installed.files.contains(a)) => {
-                made.insert(folder.clone());
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let fresh = Meta { mode: 0o755, uid: geteuid().as_raw(), gid: getegid().as_raw(), mtime: (0, 0) };
-    permissions::apply(spec, &mut plan, &made, fresh)?;
-    let known: BTreeSet<&PathBuf> = record.kept.iter().map(|k| &k.path).collect();
-    let copies_path = keep::copies_path(run);
-    let mut copies = Copies::new(&copies_path, record.copies);
-    let mut kept = Vec::new();
-    for path in plan.items.keys().chain(&made).filter(|p| !known.contains(p)) {
-        kept.push(Kept { path: path.clone(), was: copies.keep(path)?, foreign: true });
-    }
-    place::sync_files(&copies_path, record.copies..copies.next()).map_err(InstallError::io("sync", &copies_path))?;
-    let files: BTreeSet<PathBuf> = plan.items.keys().cloned().collect();
-    let stale = record.installed.files.difference(&files).cloned().collect();
-    let stale_folders = record.installed.folders.iter().filter(|f| !plan.folders.contains(*f)).cloned().collect();
-    Ok(Decision { plan, kept, stale, stale_folders, installed: Installed { files, folders: made } })
-}
-
-/// C1–C4: false means that what is there stays and ours is not installed.
-fn may_stand(to: &Path, record: &Record, exists: Exists) -> Result<bool, InstallError> {
-    let place = match Place::of(to) {
-        Ok(place) => place,
-        Err(PlaceError::Missing(_) | PlaceError::NotAFolder(_)) => return Ok(true),
-        Err(error) => return Err(error.into()),
-    };
-    let Some(stat) = place.stat()? else { return Ok(true) };
-    if record.installed.files.contains(to) && kind(&stat) != SFlag::S_IFDIR {
-        return Ok(true);
-    }
-    match kind(&stat) {
-        SFlag::S_IFREG => {}
-        // A dangling link counts as absent (C4); it is replaced, never written through.
-        SFlag::S_IFLNK if fstatat(&place.folder, place.name.as_os_str(), AtFlags::empty()).is_err() => return Ok(true),
-        SFlag::S_IFLNK => {}
-        // A folder of the running release gives way to a file when it is empty by then.
-        SFlag::S_IFDIR if record.installed.folders.contains(to) => return Ok(true),
-        _ => return Err(InstallError::NotAFile(to.to_owned())),
-    }
-    match exists {
-        Exists::Disallow => Err(InstallError::Exists(to.to_owned())),
-        Exists::Overwrite => Ok(true),
-        Exists::Retain => Ok(false),
-    }
-}
-
-fn perform(run: &Path, source: &Source, decision: &Decision) -> Result<(), InstallError> {
-    let mut putter = Putter::new(&run.join("stage"))?;
-    let mut staged = Vec::new();
-    for (to, item) in &decision.plan.items {
-        staged.push(with_content(source, item, |content| putter.stage(to, content, &item.meta))?);
-    }
-    putter.sync_stage()?;
+fn perform(run: &Path, source: &Source, record: &Record, ready: &Ready) -> Result<(), InstallError> {
+    let decision = &ready.decision;
+    let mut putter = Putter::new(Stages::open(run, ready.next)?);
+    let mut places = Places::default();
     for path in &decision.stale {
-        if let Some(place) = reachable(path)? {
-            putter.remove(&place)?;
+        if let Some(place) = places.reachable(path)? {
+            putter.take(&place)?;
         }
     }
     for path in decision.stale_folders.iter().rev() {
-        if let Some(place) = reachable(path)? {
+        if let Some(place) = places.reachable(path)? {
             putter.remove_folder(&place)?;
         }
     }
+    folders(decision, &mut putter)?;
+    let mut places = Places::default();
+    for (to, item) in decision.items() {
+        let place = places.of(to)?;
+        match ready.staged.get(to) {
+            // Not aside any more: it was put before the crash.
+            Some(staged) => drop(putter.put(*staged, &place)?),
+            None => source.content(item, |content| putter.put_beside(&place, content, &item.meta))?,
+        }
+    }
+    dress(decision, record)
+}
+
+/// Makes the folders that are missing, from the top down.
+fn folders(decision: &Decision, putter: &mut Putter) -> Result<(), InstallError> {
+    let mut places = Places::default();
     for path in &decision.plan.folders {
-        make_folder(path)?;
+        match place::folder(path) {
+            Ok(_) => continue,
+            Err(PlaceError::Missing(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        putter.folder(&places.of(path)?, &decision.folder_meta(path))?;
     }
-    for ((to, item), staged) in decision.plan.items.iter().zip(staged) {
-        let place = Place::of(to)?;
-        with_content(source, item, |content| putter.put(staged, &place, content, &item.meta))?;
+    Ok(())
+}
+
+/// Folders that this app has made before get what the new release says of them.
+fn dress(decision: &Decision, record: &Record) -> Result<(), InstallError> {
+    for kept in record.kept.iter().filter(|k| !k.foreign) {
+        let (Some(meta), Was::Folder { inode, .. }) = (decision.plan.dressed.get(&kept.path), &kept.was) else { continue };
+        let Some(place) = Places::default().reachable(&kept.path)? else { continue };
+        let Some(stat) = place.stat()? else { continue };
+        let now = (stat.st_mtime, stat.st_mtime_nsec);
+        dress_folder(&place, *inode, &super::meta::Meta { mtime: now, ..meta.clone() })?;
     }
-    for (path, meta) in decision.plan.dressed.iter().rev() {
-        let place = Place::of(path)?;
-        let now = place.stat()?.map(|s| Meta::of(&s).mtime).unwrap_or(meta.mtime);
-        dress(open_folder(&place)?, &Meta { mtime: now, ..*meta }).map_err(InstallError::io("dress", path))?;
+    Ok(())
+}
+
+/// After a reboot: what a power cut has undone of a switch that had ended is done again. What hooks have done since stays.
+pub fn settle(run: &Path, app: &Path, links: &Links) -> Result<(), InstallError> {
+    let (record, Some(ready)) = (unswitch::record(run)?, decided(run)?) else { return Ok(()) };
+    let decision = &ready.decision;
+    let mut putter = Putter::new(Stages::open(run, ready.next)?);
+    let kept: BTreeMap<&PathBuf, &Was> = record.kept.iter().map(|k| (&k.path, &k.was)).collect();
+    for path in &decision.stale {
+        let was = kept.get(path);
+        let Some(place) = Places::default().reachable(path)? else { continue };
+        let untouched = match (was, place.stat()?) {
+            (Some(Was::File { identity: was, .. }), Some(stat)) => *was == identity(&stat),
+            (Some(Was::Link { .. }), Some(_)) => true,
+            (Some(_) | None, Some(_) | None) => false,
+        };
+        if untouched {
+            putter.remove(&place)?;
+        }
     }
+    folders(decision, &mut putter)?;
+    for (to, staged) in &ready.staged {
+        if putter.stages().holds(*staged) {
+            putter.put(*staged, &Places::default().of(to)?)?;
+        }
+    }
+    links::write(app, links)?;
     putter.sync()
 }
 
-/// Opens the content for one use.
-fn with_content<T>(source: &Source, item: &Item, done: impl FnOnce(Content) -> Result<T, InstallError>) -> Result<T, InstallError> {
-    match &item.link {
-        Some(target) => done(Content::Link(target)),
-        None => {
-            let path = source.release.join(&item.source);
-            let mut file: File = place::open_beneath(source.release, &item.source).map_err(InstallError::io("open", path))?;
-            done(Content::File(&mut file))
-        }
-    }
-}
-
-fn make_folder(path: &Path) -> Result<(), InstallError> {
-    match place::folder(path) {
-        Ok(_) => Ok(()),
-        Err(PlaceError::Missing(_)) => place::make_folder(&Place::of(path)?).map(|_| ()).map_err(InstallError::from),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The place of a path whose folder is still there.
-pub fn reachable(path: &Path) -> Result<Option<Place>, InstallError> {
-    match Place::of(path) {
-        Ok(place) => Ok(Some(place)),
-        Err(PlaceError::Missing(_) | PlaceError::NotAFolder(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+/// Makes the switch durable: all names that it has changed. Done with the commit.
+pub fn sync(decision: &Decision, app: &Path) -> Result<(), InstallError> {
+    pilotage_disk::durable::sync_dir(app)?;
+    let parents = |path: &PathBuf| path.parent().map(Path::to_owned);
+    let all = decision.items().map(|(to, _)| to).chain(&decision.stale).chain(&decision.stale_folders).chain(&decision.installed.folders);
+    let folders: BTreeSet<PathBuf> = all.filter_map(parents).collect();
+    Ok(place::sync_folders(&folders)?)
 }

@@ -12,7 +12,8 @@ const SPEC: &str = "files:\n  - source: /app\n    destination: @/out/app\n";
 fn refused(world: &World, from: Option<&pilotage_agent_core::run::Target>, to: &pilotage_agent_core::run::Target, expected: &str) {
     let before = world.photograph_without_folder_times();
     let (report, run) = world.deploy(from, to);
-    let Outcome::RolledBack { why } = report.outcome else { panic!("{}", log(&run)) };
+    // What no hook can change any more is refused before anything stops.
+    let (Outcome::RolledBack { why } | Outcome::NotBegun { why }) = report.outcome else { panic!("{}", log(&run)) };
     assert!(why.as_str().contains(expected), "{why}");
     assert_eq!(world.photograph_without_folder_times(), before, "folders of others keep a new time");
 }
@@ -26,6 +27,11 @@ fn a_file_that_is_not_ours_is_treated_as_the_appspec_says() {
     let spec = |behaviour: &str| format!("file_exists_behavior: {behaviour}\n{SPEC}");
     let package = |version: &str, behaviour: &str| world.package(version, &[("app/page", "ours"), ("app/other", "x")], &spec(behaviour), &[]);
     refused(&world, None, &package("1", "DISALLOW"), "The deployment failed because a specified file already exists at this location: ");
+    // What BeforeInstall may take away is refused only at Install (C5: the files of before are there all the same).
+    let keeps = world.package("1b", &[("app/page", "ours")], &spec("DISALLOW"), &[("BeforeInstall", "true")]);
+    let (report, _) = world.deploy(None, &keeps);
+    assert!(matches!(report.outcome, Outcome::RolledBack { .. }));
+    assert_eq!(world.read("out/app/page"), "theirs");
     // Replaced, and put back when it fails later.
     let bad = world.package("2", &[("app/page", "ours")], &spec("OVERWRITE"), &[("ValidateService", "exit 1")]);
     refused(&world, None, &bad, "ValidateService exit 1");
@@ -39,6 +45,16 @@ fn a_file_that_is_not_ours_is_treated_as_the_appspec_says() {
     let disallow = world.package("5", &[("app/page", "again")], SPEC, &[]);
     world.commit(Some(&overwrite), &disallow);
     assert_eq!(world.read("out/app/page"), "again");
+    // C6: theirs comes back, as it was, when a later release does not install there any more.
+    let elsewhere = world.package("6", &[("app/other", "x")], SPEC, &[]);
+    let bad = world.package("7", &[("app/other", "x")], SPEC, &[("ValidateService", "exit 1")]);
+    refused(&world, Some(&disallow), &bad, "ValidateService exit 1");
+    world.commit(Some(&disallow), &elsewhere);
+    let mode = fs::metadata(world.path("out/app/page")).unwrap().mode() & 0o7777;
+    assert_eq!((world.read("out/app/page").as_str(), mode), ("theirs", 0o640));
+    assert_eq!(fs::read_dir(world.path("state/private/foreign/web")).unwrap().count(), 0, "given back is not kept");
+    refused(&world, Some(&elsewhere), &disallow, "already exists");
+    world.commit(Some(&elsewhere), &world.package("8", &[("y", "")], "files:\n  - source: y\n    destination: @/out\n", &[]));
     assert!(!world.path("out/app/other").exists() && world.path("out/app").exists(), "a folder that we did not make stays");
 }
 
@@ -100,7 +116,7 @@ fn permissions_reach_everything_installed_and_nothing_else() {
     assert_eq!((mode("foreign"), mode("")), (0o644, 0o755), "what was there is not touched");
     let twice = format!("{SPEC}permissions:\n  - object: @/out/app/page\n    mode: 600\n  - object: /\n    mode: 600\n");
     let two = world.package("2", &[("app/page", "two")], &twice, &[]);
-    let Outcome::RolledBack { why } = world.deploy(None, &two).0.outcome else { panic!() };
+    let Outcome::NotBegun { why } = world.deploy(None, &two).0.outcome else { panic!() };
     assert!(why.as_str().contains("two entries are about"), "{why}");
 }
 

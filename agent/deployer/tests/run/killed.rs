@@ -1,10 +1,13 @@
 //! kill -9 of the deployer at every entry of its journal: the next one finishes the same run, in all or before.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Command;
 
 use pilotage_agent_core::journal::Entry;
 use pilotage_agent_core::lifecycle::Task;
+use pilotage_deployer::hook::order::SUPERVISOR_LOCK;
 use pilotage_shared::run::{Event, Outcome};
 
 use crate::world::{World, alive, journal, log, report, start, until};
@@ -14,7 +17,8 @@ const SPEC: &str = "files:\n  - source: /app\n    destination: @/out/app\n";
 /// Every hook counts its starts, and is slow enough to be met alive.
 const COUNT: &str = "echo $LIFECYCLE_EVENT $DEPLOYMENT_ID >> @/trace; sleep 0.02";
 
-fn kill_after(run: &Path, entries: usize) -> bool {
+/// True when it had ended before.
+pub fn kill_after(run: &Path, entries: usize) -> bool {
     let mut deployer = start(run);
     let lines = || fs::read(run.join("journal")).map_or(0, |t| t.iter().filter(|b| **b == b'\n').count());
     let mut ended = false;
@@ -192,4 +196,209 @@ fn a_run_that_is_over_is_only_reported_again() {
     assert_eq!((report(&run).outcome, journal(&run)), (Outcome::Committed, before));
     assert_eq!(world.read("trace").lines().count(), 1);
     assert!(journal(&run).begun().contains(&Task::Commit));
+}
+
+/// Two releases that need all of a switch: files, folders made and left, links, a file of somebody else, permissions, hooks.
+fn rich(world: &World, validation: &str) -> [pilotage_agent_core::run::Target; 2] {
+    fs::create_dir_all(world.path("out/app")).unwrap();
+    fs::write(world.path("out/app/theirs"), "theirs").unwrap();
+    let permissions = "permissions:\n  - {object: /, mode: 640, type: [file]}\n  - {object: /, mode: 2750, type: [directory]}\n";
+    let spec = format!("file_exists_behavior: OVERWRITE\n{SPEC}{permissions}");
+    let one = world.package("1", &[("app/page", "one"), ("app/old/only", "x"), ("app/theirs", "ours")], &spec, &[("ApplicationStop", COUNT), ("ApplicationStart", COUNT)]);
+    let hooks = [("BeforeInstall", "rm -f @/out/app/old/only"), ("AfterInstall", "echo made > @/out/app/by-hook"), ("ApplicationStart", COUNT), ("ValidateService", validation)];
+    let two = world.package("2", &[("app/page", "two"), ("app/new/deep/x", "y"), ("app/new/z", "z")], &spec, &hooks);
+    world.commit(None, &one);
+    [one, two]
+}
+
+fn is_new(world: &World) -> bool {
+    let read = |name: &str| fs::read_to_string(world.path("out/app").join(name)).ok();
+    let new = ["page", "new/deep/x", "new/z", "theirs"].map(read) == ["two", "y", "z", "theirs"].map(|t| Some(t.to_owned()));
+    new && !world.path("out/app/old").exists()
+}
+
+/// Ends a run that was cut, and looks whether it is old or new exactly; then the next deployment works.
+fn old_or_new(world: &World, run: &Path, [one, two]: &[pilotage_agent_core::run::Target; 2], before: &std::collections::BTreeSet<String>, at: &str) {
+    assert!(start(run).wait().unwrap().success(), "{at}: {}", log(run));
+    match report(run).outcome {
+        Outcome::Committed => {
+            assert!(is_new(world), "{at}: {}", log(run));
+            world.commit(Some(two), one);
+        }
+        Outcome::RolledBack { .. } | Outcome::NotBegun { .. } => {}
+        Outcome::NeedsHands { why } => panic!("{at}: {why} {}", log(run)),
+    }
+    let _ = fs::remove_file(world.path("out/app/by-hook"));
+    let all_but_previous = |all: &std::collections::BTreeSet<String>| all.iter().filter(|l| !l.starts_with("previous ")).cloned().collect::<Vec<_>>();
+    assert_eq!(all_but_previous(&world.photograph_without_folder_times()), all_but_previous(before), "{at}: {}", log(run));
+    assert!(!run.join("undo").exists() && !run.join("stage").exists(), "{at}");
+}
+
+/// kill -9 at every call of these kinds that the deployer makes: renames, removals, folders, syncs.
+fn killed_at_every(call: &str, validation: &str) {
+    let world = World::new();
+    let targets = rich(&world, validation);
+    let before = world.photograph_without_folder_times();
+    for nth in 1.. {
+        let run = world.run_directory(&world.request(Some(&targets[0]), &targets[1]));
+        let mut strace = Command::new("strace");
+        strace.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &format!("inject={call}:signal=KILL:when={nth}")]);
+        let status = strace.arg(env!("CARGO_BIN_EXE_pilotage-deployer")).arg(".").current_dir(&run).status();
+        let status = status.expect("this test needs strace: apt-get install strace");
+        let whole = status.success();
+        old_or_new(&world, &run, &targets, &before, &format!("killed at {call} {nth}"));
+        if whole {
+            assert!(nth > 2, "{call} was never met");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_kill_at_every_rename_leaves_old_or_new_exactly() {
+    killed_at_every("renameat", "true");
+    killed_at_every("renameat2", "true");
+}
+
+#[test]
+fn a_kill_at_every_rename_on_the_way_back_leaves_the_old_exactly() {
+    killed_at_every("renameat", "exit 1");
+    killed_at_every("renameat2", "exit 1");
+}
+
+#[test]
+fn a_kill_at_every_removal_leaves_old_or_new_exactly() {
+    killed_at_every("unlinkat", "exit 1");
+}
+
+#[test]
+fn a_kill_at_every_record_leaves_old_or_new_exactly() {
+    killed_at_every("rename", "true");
+}
+
+/// The host goes down at an entry of the journal: what ran is gone, and the boot is another.
+fn rebooted_at_every_entry(validation: &str) {
+    let world = World::new();
+    let targets = rich(&world, validation);
+    let before = world.photograph_without_folder_times();
+    for entries in 1.. {
+        let run = world.run_directory(&world.request(Some(&targets[0]), &targets[1]));
+        let through = kill_after(&run, entries);
+        let old = journal(&run);
+        if let Some((_, Some(process))) = old.pending() {
+            pilotage_deployer::hook::process::end_session(process.pid);
+            until("the hook is gone", || !alive(&process.pid.to_string()));
+            // Its supervisor goes down with it, and what it says of its end was never durable.
+            let lock = fs::File::options().write(true).create(true).truncate(false).open(run.join(SUPERVISOR_LOCK)).unwrap();
+            until("the supervisor is gone", || lock.try_lock().is_ok());
+            fs::remove_dir_all(run.join("results")).unwrap();
+        }
+        let boot = pilotage_shared::ids::BootId([7; 16]);
+        let elsewhere = |entry: Entry| match entry {
+            Entry::Opened { .. } => Entry::Opened { boot },
+            Entry::Resumed { .. } => Entry::Resumed { boot },
+            other => other,
+        };
+        let records = old.records().iter().cloned().map(|mut r| { r.entry = elsewhere(r.entry); r });
+        let lines: Vec<u8> = records.flat_map(|r| pilotage_agent_core::journal::line::line(&r)).collect();
+        fs::write(run.join("journal"), lines).unwrap();
+        old_or_new(&world, &run, &targets, &before, &format!("rebooted after entry {entries}"));
+        if through && entries > journal(&run).records().len() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_reboot_at_any_entry_leaves_old_or_new_exactly() {
+    rebooted_at_every_entry("true");
+}
+
+#[test]
+fn a_reboot_at_any_entry_of_a_run_that_fails_leaves_the_old_exactly() {
+    rebooted_at_every_entry("exit 1");
+}
+
+#[test]
+fn a_switch_that_a_power_cut_has_half_undone_is_completed_after_the_reboot() {
+    let world = World::new();
+    let one = world.package("1", &[("app/page", "one"), ("app/old", "x")], SPEC, &[]);
+    let two = world.package("2", &[("app/page", "two"), ("app/new", "n")], SPEC, &[("BeforeAllowTraffic", "touch @/here; sleep 1000")]);
+    world.commit(None, &one);
+    let run = world.run_directory(&world.request(Some(&one), &two));
+    let mut deployer = start(&run);
+    until("the switch is done", || world.path("here").exists());
+    deployer.kill().unwrap();
+    deployer.wait().unwrap();
+    let old = journal(&run);
+    let Some((_, Some(process))) = old.pending() else { panic!("{}", log(&run)) };
+    pilotage_deployer::hook::process::end_session(process.pid);
+    // The renames of the switch are lost: what was put is aside again.
+    let staged = |name: &str| fs::rename(world.path("out/app").join(name), run.join("stage").join(if name == "new" { "0" } else { "1" })).unwrap();
+    staged("new");
+    staged("page");
+    // As a reboot leaves it right after the switch.
+    let boot = pilotage_shared::ids::BootId([7; 16]);
+    let cut = old.records().iter().take_while(|r| !matches!(r.entry, Entry::Began { task: Task::Hook { .. }, .. }));
+    let lines: Vec<u8> = cut.cloned().map(|mut r| { if let Entry::Opened { boot: b } = &mut r.entry { *b = boot; } r }).flat_map(|r| pilotage_agent_core::journal::line::line(&r)).collect();
+    fs::write(run.join("journal"), lines).unwrap();
+    fs::remove_dir_all(run.join("results")).unwrap();
+    let mut second = start(&run);
+    until("it is completed", || world.path("out/app/new").exists() && journal(&run).pending().is_some_and(|(t, _)| matches!(t, Task::Hook { .. })));
+    assert_eq!((world.read("out/app/page").as_str(), world.read("out/app/new").as_str()), ("two", "n"));
+    fs::write(run.join("turn-back"), "enough").unwrap();
+    let Some((_, Some(process))) = journal(&run).pending() else { panic!("{}", log(&run)) };
+    pilotage_deployer::hook::process::end_session(process.pid);
+    assert!(second.wait().unwrap().success());
+}
+
+#[test]
+fn what_a_run_has_prepared_that_was_not_begun_is_taken_by_the_next() {
+    let world = World::new();
+    let wait = [("BeforeBlockTraffic", "[ -e @/go ] || { touch @/here; sleep 1000; }")];
+    let one = world.package("1", &[("app/page", "one"), ("app/old", "x")], SPEC, &wait);
+    let two = world.package("2", &[("app/page", "two"), ("app/new", "n")], SPEC, &[]);
+    world.commit(None, &one);
+    let before = world.photograph_without_folder_times();
+    let run = world.run_directory(&world.request(Some(&one), &two));
+    let mut deployer = start(&run);
+    until("it has prepared", || world.path("here").exists());
+    deployer.kill().unwrap();
+    deployer.wait().unwrap();
+    let old = journal(&run);
+    let Some((_, Some(process))) = old.pending() else { panic!("{}", log(&run)) };
+    pilotage_deployer::hook::process::end_session(process.pid);
+    // As it is right behind Prepare; there the permission is void.
+    let cut = old.records().iter().take_while(|r| !matches!(r.entry, Entry::Disturbed));
+    let lines: Vec<u8> = cut.flat_map(pilotage_agent_core::journal::line::line).collect();
+    fs::write(run.join("journal"), lines).unwrap();
+    fs::write(run.join("revoked"), "a new session began").unwrap();
+    let inode = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().metadata().unwrap().ino();
+    let inodes = |folder: &Path| -> std::collections::BTreeSet<u64> { fs::read_dir(folder).unwrap().map(inode).collect() };
+    let (staged, copied) = (inodes(&run.join("stage")), inodes(&run.join("undo/copies")));
+    assert_eq!((staged.len(), copied.len()), (2, 2));
+    assert!(start(&run).wait().unwrap().success());
+    assert!(matches!(report(&run).outcome, Outcome::NotBegun { .. }), "{}", log(&run));
+    assert_eq!(world.photograph_without_folder_times(), before);
+    let prepared = world.path("state/private/prepared/web");
+    assert_eq!((inodes(&prepared.join("stage")), inodes(&prepared.join("undo/copies"))), (staged.clone(), copied));
+    fs::remove_dir_all(&run).unwrap();
+    fs::write(world.path("go"), "").unwrap();
+    world.commit(Some(&one), &two);
+    assert_eq!((world.read("out/app/page").as_str(), world.read("out/app/new").as_str()), ("two", "n"));
+    assert!(!world.path("out/app/old").exists() && !prepared.exists());
+    let installed = inodes(&world.path("out/app"));
+    assert!(installed.is_subset(&staged), "{installed:?} was made anew: {staged:?}");
+}
+
+#[test]
+fn what_was_prepared_for_another_release_is_removed() {
+    let world = World::new();
+    let one = world.package("1", &[("app/page", "one")], SPEC, &[]);
+    let prepared = world.path("state/private/prepared/web");
+    fs::create_dir_all(prepared.join("undo/copies")).unwrap();
+    let other = pilotage_shared::digest::Digest::of(b"another");
+    fs::write(prepared.join("record"), serde_json::json!({"run": "/nowhere", "package": other, "elsewhere": []}).to_string()).unwrap();
+    world.commit(None, &one);
+    assert_eq!((world.read("out/app/page").as_str(), prepared.exists()), ("one", false));
 }

@@ -89,6 +89,14 @@ impl World {
         Target { release: Release::of(digest), package, health: None }
     }
 
+    /// A program that stands before the machine's own.
+    pub fn program(&self, name: &str, script: &str) {
+        let path = self.path("bin").join(name);
+        fs::create_dir_all(self.path("bin")).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{}\n", script.replace('@', &self.dir.path().display().to_string()))).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
+
     pub fn release(&self, hex: &str) -> PathBuf {
         self.path("state/apps/web/releases").join(hex)
     }
@@ -106,10 +114,12 @@ impl World {
             to: to.clone(),
             from: from.cloned(),
             hook_timeout: Millis::seconds(40),
-            contract: Contract { application: "web".into(), deployment_group: "web-prod".into(), deployment_id: format!("web-prod.{attempt}") },
+            contract: Contract { application: "web".into(), deployment_group: "web-prod".into(), deployment_group_id: None, deployment_id: format!("web-prod.{attempt}") },
             variables: BTreeMap::from([("PORT".to_string(), "8080".to_string())]),
+            changes: Default::default(),
             proofs: Vec::new(),
             state: self.path("state").to_str().unwrap().to_owned(),
+            host: Default::default(),
         }
     }
 
@@ -136,7 +146,8 @@ impl World {
 
     /// The same, but for times of folders.
     pub fn photograph_without_folder_times(&self) -> BTreeSet<String> {
-        let cut = |line: String| if line.contains(" 40") { line.rsplitn(3, ' ').nth(2).unwrap().to_owned() } else { line };
+        let folder = |line: &str| line.split(' ').nth(1).is_some_and(|mode| mode.len() == 5 && mode.starts_with('4'));
+        let cut = |line: String| if folder(&line) { line.rsplitn(3, ' ').nth(2).unwrap().to_owned() } else { line };
         self.photograph().into_iter().map(cut).collect()
     }
 
@@ -160,7 +171,7 @@ fn look(folder: &Path, all: &mut BTreeSet<String>) {
         } else if meta.is_symlink() {
             fs::read_link(&path).unwrap().display().to_string()
         } else {
-            format!("{:?}", String::from_utf8_lossy(&fs::read(&path).unwrap()))
+            if meta.is_file() { format!("{:?}", String::from_utf8_lossy(&fs::read(&path).unwrap())) } else { String::new() }
         };
         all.insert(format!("{} {:o} {}:{} {}.{} {content}", path.display(), meta.mode(), meta.uid(), meta.gid(), meta.mtime(), meta.mtime_nsec()));
     }
@@ -169,6 +180,11 @@ fn look(folder: &Path, all: &mut BTreeSet<String>) {
 /// Starts a deployer as an agent does.
 pub fn start(run: &Path) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pilotage-deployer"));
+    // Programs of this world's own stand before the machine's.
+    let bin = run.ancestors().nth(4).unwrap().join("bin");
+    if bin.exists() {
+        command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", bin.display()));
+    }
     command.arg(".").current_dir(run).stdin(Stdio::null()).spawn().unwrap()
 }
 

@@ -1,5 +1,3 @@
-use pilotage_agent_core::journal::Record;
-use pilotage_agent_core::lifecycle::{Side, Task};
 use pilotage_agent_core::run::{Contract, Kind, Target};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::name::{HostName, Version};
@@ -72,10 +70,12 @@ fn request(app: &str) -> Request {
         to: Target { release: Release::of(Digest::of(b"x")), package, health: None },
         from: None,
         hook_timeout: Millis::seconds(1),
-        contract: Contract { application: String::new(), deployment_group: String::new(), deployment_id: String::new() },
+        contract: Contract { application: String::new(), deployment_group: String::new(), deployment_group_id: None, deployment_id: String::new() },
         variables: BTreeMap::new(),
+        changes: Default::default(),
         proofs: Vec::new(),
         state: String::new(),
+        host: Default::default(),
     }
 }
 
@@ -92,6 +92,45 @@ fn what_hooks_left_behind_is_the_app() {
     world.process(200, 200, 6000, 'S');
     world.process(1, 1, 1, 'S');
     world.check(&[("web", &[101, 102]), ("db", &[200])]);
+}
+
+#[test]
+fn the_processes_of_the_unit_that_is_its_service_are_the_apps() {
+    let mut world = World::new();
+    let state = world.dir.path().join("state");
+    let layout = Layout { state: state.clone() };
+    let package = |service: &str| {
+        let built = tempfile::tempdir().unwrap();
+        fs::write(built.path().join("appspec.yml"), format!("version: 0.0\nos: linux\nx-pilotage:\n  {service}\n")).unwrap();
+        let objects = pilotage_bundle::Objects::open(&world.dir.path().join("objects")).unwrap();
+        let manifest = pilotage_bundle::folder::build(built.path(), &objects, None).unwrap().manifest;
+        let release = layout.release(&AppName::new("web").unwrap(), &manifest.digest());
+        fs::create_dir_all(layout.private().join("manifests")).unwrap();
+        fs::create_dir_all(release.parent().unwrap()).unwrap();
+        fs::write(layout.manifest(&manifest.digest()), manifest.encode()).unwrap();
+        pilotage_bundle::unpack::unpack(&manifest, &objects, &release).unwrap();
+        manifest.digest()
+    };
+    let run = |world: &World, attempt: u32, package: Digest, task: Task| {
+        let folder = world.runs().join(format!("a-{attempt}"));
+        fs::create_dir_all(&folder).unwrap();
+        let mut order = Request { state: state.display().to_string(), ..request("web") };
+        (order.run.attempt, order.to.release) = (attempt, Release::of(package));
+        fs::write(folder.join(REQUEST), serde_json::to_vec(&order).unwrap()).unwrap();
+        let entries = [Entry::Opened { boot: BootId([1; 16]) }, Entry::Disturbed, Entry::Began { task, process: None }];
+        let lines: Vec<u8> = entries.into_iter().flat_map(|entry| line::line(&Record { at: Uptime(0), wall: 0, entry })).collect();
+        fs::write(folder.join(JOURNAL), lines).unwrap();
+    };
+    for (pid, group) in [(300, "0::/system.slice/web.service\n"), (301, "1:name=systemd:/system.slice/web.service/worker\n"), (302, "0::/system.slice/other-web.service\n")] {
+        world.process(pid, pid, 1, 'S');
+        fs::write(world.proc().join(pid.to_string()).join("cgroup"), group).unwrap();
+    }
+    let (with_service, without) = (package("service: web"), package("retain: 3"));
+    run(&world, 9, with_service, Task::Start(Side::To));
+    world.check(&[("web", &[300, 301])]);
+    // A newer run that started none: what it put there is no unit.
+    run(&world, 10, without, Task::Switch);
+    world.check(&[("web", &[])]);
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn as_it_stands(fleet: &FleetView, hosts: &[HostView], package: Package) -> Resu
 }
 
 fn release(view: &ReleaseView) -> Release {
-    Release { package: view.digest, config: view.config, restart: view.restart }
+    Release { package: view.digest, config: view.config_digest, restart: view.restart }
 }
 
 fn member(host: &HostView, spec: &FleetSpec) -> Member {

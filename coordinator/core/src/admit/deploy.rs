@@ -11,28 +11,26 @@ use super::{Admitted, Answer, recovery};
 use crate::change::Change;
 use crate::input::What;
 use crate::rejected::Rejected;
+use crate::world::configuration::Pair;
 use crate::world::{Course, Deployment, Fleet, Note, Outcome, World};
 
 pub fn deploy(world: &World, note: Note, name: &FleetName, what: &What) -> Result<Admitted, Rejected> {
     recovery::over(world)?;
     let fleet = find(world, name)?;
     let release = match what {
-        What::Version(version) => {
-            let found = world.versions.get(&(fleet.spec.app.clone(), version.clone()));
-            let unknown = || Rejected::UnknownVersion { app: fleet.spec.app.clone(), version: version.clone() };
-            release_of(fleet, *found.ok_or_else(unknown)?)
+        What::Configured { what, config } => {
+            let config = config.map(|number| super::config::find(world, &fleet.spec.app, number).map(|c| c.digest)).transpose()?;
+            Release { config, ..wanted(world, fleet, what)? }
         }
-        What::Package(digest) => {
-            let package = world.packages.get(digest).ok_or(Rejected::UnknownPackage(*digest))?;
-            if package.app != fleet.spec.app {
-                let (found, wanted) = (package.app.clone(), fleet.spec.app.clone());
-                return Err(Rejected::OtherApp { digest: *digest, found, fleet: name.clone(), wanted });
-            }
-            release_of(fleet, *digest)
-        }
-        What::Restart => restarted(world, fleet)?,
+        What::Version(_) | What::Package(_) | What::Restart | What::Settled => wanted(world, fleet, what)?,
     };
-    usable(world, &release.package)?;
+    begin(world, note, fleet, as_settled(fleet, release))
+}
+
+/// The deployment of a release, in the place of whatever is in course.
+pub fn begin(world: &World, note: Note, fleet: &Fleet, release: Release) -> Result<Admitted, Rejected> {
+    let name = &fleet.spec.name;
+    usable(world, &release)?;
     if world.members(name) == 0 {
         return Err(Rejected::NoMembers { fleet: name.clone(), selector: fleet.spec.select.to_string() });
     }
@@ -74,27 +72,59 @@ pub fn deploy(world: &World, note: Note, name: &FleetName, what: &What) -> Resul
     Admitted::new(changes, Answer::Deployment(id))
 }
 
+/// What is asked for, with the fleet's current configuration.
+fn wanted(world: &World, fleet: &Fleet, what: &What) -> Result<Release, Rejected> {
+    let configured = |package: Digest| Release { config: world.current_config(fleet), ..Release::of(package) };
+    match what {
+        What::Version(version) => {
+            let found = world.versions.get(&(fleet.spec.app.clone(), version.clone()));
+            let unknown = || Rejected::UnknownVersion { app: fleet.spec.app.clone(), version: version.clone() };
+            Ok(configured(*found.ok_or_else(unknown)?))
+        }
+        What::Package(digest) => {
+            let package = world.packages.get(digest).ok_or(Rejected::UnknownPackage(*digest))?;
+            if package.app != fleet.spec.app {
+                let (found, wanted) = (package.app.clone(), fleet.spec.app.clone());
+                return Err(Rejected::OtherApp { digest: *digest, found, fleet: fleet.spec.name.clone(), wanted });
+            }
+            Ok(configured(*digest))
+        }
+        What::Settled => fleet.settled.map(|s| configured(s.package)).ok_or_else(|| Rejected::NothingRuns(fleet.spec.name.clone())),
+        What::Restart => restarted(world, fleet),
+        // A wish within a wish is made by nobody.
+        What::Configured { what, .. } => wanted(world, fleet, what),
+    }
+}
+
 /// What the fleet is settled on is not started again only because it is asked for again.
-fn release_of(fleet: &Fleet, package: Digest) -> Release {
-    fleet.settled.filter(|s| s.package == package).unwrap_or_else(|| Release::of(package))
+pub fn as_settled(fleet: &Fleet, release: Release) -> Release {
+    fleet.settled.filter(|s| release.restart == 0 && Pair::of(s) == Pair::of(&release)).unwrap_or(release)
 }
 
 /// The settled release with a restart count that none of the fleet's newest releases has.
 fn restarted(world: &World, fleet: &Fleet) -> Result<Release, Rejected> {
     let settled = fleet.settled.ok_or_else(|| Rejected::NothingRuns(fleet.spec.name.clone()))?;
-    let newest = world.newest(fleet).map(|d| d.release).filter(|r| r.package == settled.package);
+    let newest = world.newest(fleet).map(|d| d.release).filter(|r| Pair::of(r) == Pair::of(&settled));
     let restart = settled.restart.max(newest.map_or(0, |r| r.restart)) + 1;
     Ok(Release { restart, ..settled })
 }
 
-fn usable(world: &World, digest: &Digest) -> Result<(), Rejected> {
-    let package = world.package_name(digest);
-    if world.blocked.packages.contains(digest) {
+fn usable(world: &World, release: &Release) -> Result<(), Rejected> {
+    let package = world.package_name(&release.package);
+    if world.blocked.packages.contains(&release.package) {
         return Err(Rejected::PackageBlocked { package });
     }
-    match world.packages.get(digest).and_then(|p| p.held.as_ref()) {
-        Some(_) if planted(Bug::HeldIsDeployed) => Ok(()),
-        Some(hold) => Err(Rejected::PackageHeld { package, by: hold.by.clone(), why: hold.why.clone() }),
+    if planted(Bug::HeldIsDeployed) {
+        return Ok(());
+    }
+    if let Some(hold) = world.packages.get(&release.package).and_then(|p| p.held.as_ref()) {
+        return Err(Rejected::PackageHeld { package, by: hold.by.clone(), why: hold.why.clone() });
+    }
+    match world.held_pairs.get(&Pair::of(release)) {
+        Some(hold) => {
+            let config = world.config_number(release);
+            Err(Rejected::ConfigurationHeld { release: world.release_name(release), config, by: hold.by.clone(), why: hold.why.clone() })
+        }
         None => Ok(()),
     }
 }

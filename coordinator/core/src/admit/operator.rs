@@ -8,6 +8,7 @@ use super::fleet::find;
 use super::{Admitted, Answer, recovery};
 use crate::change::Change;
 use crate::rejected::Rejected;
+use crate::world::configuration::Held;
 use crate::world::{Because, Course, Deployment, Hold, Note, Outcome, Slot, World};
 
 pub fn pause(world: &World, note: Note, id: &DeploymentId) -> Result<Admitted, Rejected> {
@@ -59,7 +60,7 @@ pub fn unused_dropped<'a>(world: &'a World, id: &'a DeploymentId) -> impl Iterat
     slots.map(|((app, host), _)| Change::Returned { host: host.clone(), app: app.clone() })
 }
 
-/// Back to the settled release; also works on a stopped deployment (R24). The package is held in the same unit (R23).
+/// Back to the settled release; also works on a stopped deployment (R24). What was new is held in the same unit (R23).
 pub fn rollback(world: &World, note: Note, id: &DeploymentId) -> Result<Admitted, Rejected> {
     recovery::over(world)?;
     let fleet = find(world, &id.fleet)?;
@@ -74,7 +75,7 @@ pub fn rollback(world: &World, note: Note, id: &DeploymentId) -> Result<Admitted
     let Some(to) = fleet.settled else { return Err(Rejected::NothingSettled(id.fleet.clone())) };
     let at = note.at;
     let why = Why::lossy(&format!("rolled back by {}: {}", note.by, note.reason));
-    let hold = (to.package != deployment.release.package).then(|| Hold { by: id.clone(), at, why });
+    let hold = Held::beside(&deployment.release, Some(&to), Hold { by: id.clone(), at, why });
     let mut changes = Vec::new();
     if fleet.frozen.is_some() {
         changes.push(Change::Thawed { fleet: id.fleet.clone() });

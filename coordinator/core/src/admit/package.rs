@@ -7,6 +7,7 @@ use pilotage_shared::name::{AppName, Version};
 use super::{Admitted, Answer};
 use crate::change::Change;
 use crate::rejected::Rejected;
+use crate::world::configuration::Pair;
 use crate::world::{Course, Note, Package, World};
 
 pub fn put(world: &World, note: Note, digest: Digest, app: &AppName, version: &Version, (files, bytes): (u32, u64)) -> Result<Admitted, Rejected> {
@@ -56,11 +57,18 @@ fn user(world: &World, package: &Package) -> Option<String> {
 
 pub fn release(world: &World, note: Note, digest: &Digest) -> Result<Admitted, Rejected> {
     let package = find(world, digest)?;
-    if package.held.is_none() {
+    let bare = Pair { package: *digest, config: None };
+    let mut changes = Vec::new();
+    if package.held.is_some() {
+        changes.push(Change::PackagePut { package: Package { held: None, released: Some(note), ..package.clone() } });
+    }
+    if world.held_pairs.contains_key(&bare) {
+        changes.push(Change::PairsReleased { app: package.app.clone(), pairs: vec![bare] });
+    }
+    if changes.is_empty() {
         return Err(Rejected::NotHeld { package: world.package_name(digest) });
     }
-    let package = Package { held: None, released: Some(note), ..package.clone() };
-    Admitted::new(vec![Change::PackagePut { package }], Answer::Package(*digest))
+    Admitted::new(changes, Answer::Package(*digest))
 }
 
 pub fn block(world: &World, digest: &Digest, on: bool) -> Result<Admitted, Rejected> {

@@ -101,7 +101,7 @@ pub fn finish(view: &View, decision: &mut Decision) {
         if paused {
             decision.wait(Cause::Paused);
         }
-        if view.world.barred(&to.package) {
+        if view.world.barred(&to) {
             decision.wait(Cause::Held);
         }
     }

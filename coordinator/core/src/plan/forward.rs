@@ -10,6 +10,7 @@ use pilotage_shared::release::Release;
 use super::{Mode, View};
 use crate::change::Change;
 use crate::waiting::NAMED;
+use crate::world::configuration::Held;
 use crate::world::facts::{Counted, Facts};
 use crate::world::{Because, Deployment, Hold, Note, Outcome};
 
@@ -29,7 +30,7 @@ pub fn turn(view: &View) -> Option<Change> {
         (OnFailure::Pause, _) if paused => None,
         (OnFailure::Pause, _) => Some(Change::Paused { id, note: rule(view, "failure tolerance") }),
         (OnFailure::Rollback, Some(settled)) if settled != to => {
-            let hold = hold(view, deployment, &settled);
+            let hold = hold(view, deployment, Some(&settled));
             Some(Change::Turned { id, to: settled, because, hold, at: view.now })
         }
         (OnFailure::Rollback, None) if planted(Bug::FirstInstallRollsBack) => {
@@ -41,7 +42,7 @@ pub fn turn(view: &View) -> Option<Change> {
             outcome: Outcome::Stopped,
             because: Some(because),
             left_behind: Vec::new(),
-            hold: settled.map_or_else(|| Some(held(view, deployment)), |s| hold(view, deployment, &s)),
+            hold: hold(view, deployment, settled.as_ref()),
             at: view.now,
         }),
     }
@@ -87,9 +88,9 @@ pub fn named(view: &View, is: impl Fn(&Facts) -> bool) -> Vec<HostName> {
     hosts
 }
 
-/// The hold of a package that failed (R23); a restart of the settled package holds nothing: it is the way back.
-fn hold(view: &View, deployment: &Deployment, settled: &Release) -> Option<Hold> {
-    (settled.package != deployment.release.package).then(|| held(view, deployment))
+/// What was new in the release that failed is held (R23); a restart of the settled one holds nothing: it is the way back.
+fn hold(view: &View, deployment: &Deployment, settled: Option<&Release>) -> Option<Held> {
+    Held::beside(&deployment.release, settled, held(view, deployment))
 }
 
 fn held(view: &View, deployment: &Deployment) -> Hold {

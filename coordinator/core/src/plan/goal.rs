@@ -61,7 +61,7 @@ impl Mode {
             (Some((Course::Forward, d)), _) => Mode::Forward { to: d.release, paused: d.paused.is_some() },
             (Some((Course::Back { to, .. }, _)), _) => Mode::Back { to: *to },
             (Some((Course::Ended { .. }, _)) | None, _) if world.left.contains_key(&fleet.spec.name) => Mode::Left,
-            (Some((Course::Ended { .. }, _)) | None, Some(to)) if !world.barred(&to.package) || planted(Bug::HeldIsCaughtUp) => Mode::CatchUp { to, spare: fleet.unsettled },
+            (Some((Course::Ended { .. }, _)) | None, Some(to)) if !world.barred(&to) || planted(Bug::HeldIsCaughtUp) => Mode::CatchUp { to, spare: fleet.unsettled },
             (Some((Course::Ended { .. }, _)) | None, _) => Mode::Rest,
         }
     }
@@ -94,7 +94,7 @@ impl Mode {
                 // A rollback goes to a release that was proved here; only a blocked package stays out (promise 9).
                 Mode::Back { .. } => world.blocked.packages.contains(&to.package),
                 Mode::Forward { .. } if planted(Bug::HeldIsDeployed) => false,
-                Mode::Forward { .. } => world.barred(&to.package),
+                Mode::Forward { .. } => world.barred(&to),
                 Mode::Rest | Mode::Frozen | Mode::Recovering | Mode::Left => true,
             };
         if stay { Goal::Stay } else { Goal::Run(to) }

@@ -8,8 +8,9 @@ use pilotage_shared::name::{AppName, FleetName, HostName};
 use pilotage_shared::planted::{Bug, planted};
 use serde::{Deserialize, Serialize};
 
+use super::configuration::{Configuration, Pair};
 use super::recovery::{Left, Recovering};
-use super::{Deployment, Due, Fleet, Host, IdempotencyKey, Package, Remembered, Settings, Slot, World};
+use super::{Deployment, Due, Fleet, Hold, Host, IdempotencyKey, Package, Remembered, Settings, Slot, World};
 use crate::change::Key;
 
 /// One stored record with its key's parts.
@@ -40,6 +41,10 @@ pub enum Record {
     Recovering(Recovering),
     /// A fleet whose members stay where they are (R34).
     Left(FleetName, Left),
+    /// A configuration.
+    Configuration(Configuration),
+    /// A package that is held with a configuration.
+    HeldPair(Pair, Hold),
 }
 
 impl World {
@@ -60,6 +65,8 @@ impl World {
             Key::Remembered(key) => self.remembered.get(key).cloned().map(|r| Record::Remembered(key.clone(), r)),
             Key::Recovering => self.recovering.clone().map(Record::Recovering),
             Key::Left(fleet) => self.left.get(fleet).cloned().map(|left| Record::Left(fleet.clone(), left)),
+            Key::Configuration(app, number) => self.configurations.get(&(app.clone(), *number)).cloned().map(Record::Configuration),
+            Key::HeldPair(pair) => self.held_pairs.get(pair).cloned().map(|hold| Record::HeldPair(*pair, hold)),
         }
     }
 
@@ -74,6 +81,8 @@ impl World {
         keys.extend(self.remembered.keys().cloned().map(Key::Remembered));
         keys.extend(self.recovering.iter().map(|_| Key::Recovering));
         keys.extend(self.left.keys().cloned().map(Key::Left));
+        keys.extend(self.configurations.keys().map(|(app, number)| Key::Configuration(app.clone(), *number)));
+        keys.extend(self.held_pairs.keys().copied().map(Key::HeldPair));
         keys
     }
 
@@ -115,6 +124,10 @@ impl World {
                 Record::Recovering(recovering) => world.recovering = Some(recovering),
                 Record::Left(fleet, left) => {
                     world.left.insert(fleet, left);
+                }
+                Record::Configuration(configuration) => world.know(configuration),
+                Record::HeldPair(pair, hold) => {
+                    world.held_pairs.insert(pair, hold);
                 }
             }
         }

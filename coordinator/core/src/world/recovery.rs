@@ -111,7 +111,7 @@ impl World {
             (_, None) if fleet.newest == 0 => Verdict::Leave(Why::lossy("the backup knows no deployment of this fleet")),
             ([one], None) if runs.len() == 1 => match self.unusable(one) {
                 None => Verdict::Adopt(*one),
-                Some(why) => Verdict::Leave(Why::lossy(&format!("all that were heard run {}, {why}", self.package_name(&one.package)))),
+                Some(why) => Verdict::Leave(Why::lossy(&format!("all that were heard run {}, {why}", self.release_name(one)))),
             },
             _ => Verdict::Leave(self.who_runs_what(&runs)),
         }
@@ -121,7 +121,10 @@ impl World {
         if !self.packages.contains_key(&release.package) {
             return Some("which this store does not know: push it again");
         }
-        self.barred(&release.package).then_some("which is held or blocked")
+        if release.config.is_some() && self.config_number(release).is_none() {
+            return Some("whose configuration this store does not know: push it again");
+        }
+        self.barred(release).then_some("which is held or blocked")
     }
 
     fn who_runs_what(&self, runs: &BTreeMap<Option<Release>, Vec<HostName>>) -> Why {
@@ -130,7 +133,7 @@ impl World {
             if hosts.len() > NAMED {
                 who.push(format!("and {} more", hosts.len() - NAMED));
             }
-            let what = release.map_or_else(|| "nothing".to_owned(), |r| self.package_name(&r.package));
+            let what = release.map_or_else(|| "nothing".to_owned(), |r| self.release_name(&r));
             let known = release.is_none_or(|r| self.packages.contains_key(&r.package));
             format!("{}: {what}{}", who.join(" "), if known { "" } else { " (not known to this store)" })
         };

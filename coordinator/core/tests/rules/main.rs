@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
 
 mod capacity;
+mod configurations;
 mod deployments;
 mod recovery;
 mod sessions;

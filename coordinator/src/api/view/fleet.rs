@@ -8,6 +8,7 @@ use pilotage_shared::api::v1::{
 
 use super::{deployment, note, release, waiting};
 use crate::engine::View;
+use crate::recording::Standing;
 
 /// A fleet as it was declared.
 pub fn fleet_view(view: &View<'_>, fleet: &Fleet) -> FleetView {
@@ -27,6 +28,10 @@ pub fn coordinator(view: &View<'_>) -> CoordinatorView {
         started_at: When(view.started_at),
         heartbeat_ms: view.world.settings.heartbeat.0,
         recovering: super::recovery::recovering(view.world),
+        recording_lost: match view.recorder.standing() {
+            Standing::Lost { since, why } => Some(format!("since {}: {why}", When(*since))),
+            Standing::Off | Standing::On => None,
+        },
         ..CoordinatorView::default()
     };
     for host in view.world.hosts.values().filter(|h| h.state != HostState::Retired) {
@@ -70,7 +75,7 @@ pub fn status(view: &View<'_>, fleet: &Fleet) -> FleetStatus {
     }
     let mut versions = std::collections::BTreeMap::<String, u32>::new();
     for (running, n) in &counts.versions {
-        let name = running.as_ref().map_or_else(|| "none".to_owned(), |r| world.package_name(&r.package));
+        let name = running.as_ref().map_or_else(|| "none".to_owned(), |r| world.release_name(r));
         *versions.entry(name).or_default() += n;
     }
     FleetStatus {

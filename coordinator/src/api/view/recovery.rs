@@ -78,10 +78,10 @@ fn verdict_in_words(world: &World, fleet: &Fleet, verdict: &Verdict) -> String {
     let stopped = world.active(fleet).map_or_else(String::new, |d| format!("; {} is stopped", d.id));
     let what = match verdict {
         Verdict::Keep => match &fleet.settled {
-            Some(settled) => format!("{} stays settled", world.package_name(&settled.package)),
+            Some(settled) => format!("{} stays settled", world.release_name(settled)),
             None => "nothing is settled".into(),
         },
-        Verdict::Adopt(release) => format!("all that were heard run {}: it becomes settled", world.package_name(&release.package)),
+        Verdict::Adopt(release) => format!("all that were heard run {}: it becomes settled", world.release_name(release)),
         Verdict::Leave(why) => format!("{why}; they stay where they are until a person deploys"),
     };
     format!("{what}{stopped}")

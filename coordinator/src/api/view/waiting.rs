@@ -1,6 +1,7 @@
 //! What is waited for, in words: each cause with its numbers, its hosts and their own reasons, who can lift it, and how.
 
 use pilotage_coordinator_core::waiting::{Absence, Cause, Missing, Waiting};
+use pilotage_coordinator_core::world::configuration::Pair;
 use pilotage_coordinator_core::world::{Fleet, World};
 use pilotage_shared::api::v1::{MissingView, MissingWhy, WaitingHost, WaitingKind, WaitingView, When};
 use pilotage_shared::name::HostName;
@@ -90,8 +91,14 @@ fn missing(world: &World, fleet: &Fleet, missing: &Missing) -> MissingView {
 }
 
 fn held_since(world: &World, fleet: &Fleet) -> Option<When> {
-    let package = world.newest(fleet).map(|d| d.release.package)?;
-    world.packages.get(&package).and_then(|p| p.held.as_ref()).map(|h| When(h.at))
+    let release = world.newest(fleet).map(|d| d.release)?;
+    let package = world.packages.get(&release.package).and_then(|p| p.held.as_ref());
+    package.or_else(|| world.held_pairs.get(&Pair::of(&release))).map(|h| When(h.at))
+}
+
+/// It is not the package alone that is held.
+fn held_pair(world: &World, fleet: &Fleet) -> bool {
+    world.newest(fleet).is_some_and(|d| d.release.config.is_some() && !world.barred_package(&d.release.package) && world.barred(&d.release))
 }
 
 struct Words {
@@ -147,6 +154,7 @@ fn words(world: &World, of: &Fleet, waiting: &Waiting) -> Words {
             who: OPERATOR,
             lift: Some("pilotage resume FLEET --reason …"),
         },
+        Cause::Held if held_pair(world, of) => words(WaitingKind::Held, "the package is held with this configuration", "a person releases it, or deploys another", OPERATOR, Some("pilotage config release … --fleet FLEET --reason …")),
         Cause::Held => words(WaitingKind::Held, "the package is held or blocked", "a person releases it, or deploys another", OPERATOR, Some("pilotage package release … --reason …")),
         Cause::NoMembers => words(WaitingKind::NoMembers, "the fleet has no hosts", "a host joins", OPERATOR, Some("pilotage fleet show FLEET")),
         Cause::Stragglers => words(WaitingKind::Stragglers, "may follow later", "they are done, or their time is over", NOBODY, None),

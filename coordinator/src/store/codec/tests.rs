@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use pilotage_coordinator_core::Answer;
+use pilotage_coordinator_core::world::configuration::{Configuration, Numbers, Pair};
 use pilotage_coordinator_core::world::recovery::{Left, Recovering, Stage};
 use pilotage_coordinator_core::world::{
     Because, Course, Deployment, Fleet, Frozen, Hold, Host, HostState, IdempotencyKey, Loan, Note, Outcome, Package, Refused, Remembered, Slot,
@@ -138,10 +139,17 @@ fn a_recovery() -> Recovering {
     Recovering { backup: Time(9), at: Time(10), stage }
 }
 
+fn a_configuration() -> Configuration {
+    let numbers = Numbers { files: 2, bytes: 4100, variables: 3, secrets: 1 };
+    let (app, fleet) = (AppName::new("web").unwrap(), FleetName::new("web-prod").unwrap());
+    Configuration { app, number: 17, digest: Digest([2; 32]), fleet, numbers, added: note() }
+}
+
 fn facts() -> Vec<(&'static str, Key, Fact)> {
     let (app, name) = (AppName::new("web").unwrap(), host("h1"));
     let key = IdempotencyKey { by: Principal::Token { name: Why::lossy("operator") }, key: Why::lossy("k-1") };
     let fleet = FleetName::new("web-prod").unwrap();
+    let pair = Pair::of(&release());
     let remembered = Remembered { request: [6; 32], answer: Answer::Deployment(id()), at: Time(8) };
     vec![
         ("counter", Key::Counter, Fact::Counter(Generation(41))),
@@ -156,6 +164,8 @@ fn facts() -> Vec<(&'static str, Key, Fact)> {
         ("remembered", Key::Remembered(key.clone()), Fact::Remembered(key, remembered)),
         ("recovering", Key::Recovering, Fact::Recovering(a_recovery())),
         ("left", Key::Left(fleet.clone()), Fact::Left(fleet, Left { note: note(), why: Why::lossy("h1: web@1, h2: web@2") })),
+        ("configuration", Key::Configuration(a_configuration().app, 17), Fact::Configuration(a_configuration())),
+        ("held_pair", Key::HeldPair(pair), Fact::HeldPair(pair, Hold { by: id(), at: Time(2), why: Why::lossy("exit 7") })),
     ]
 }
 

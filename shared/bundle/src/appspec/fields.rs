@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Note;
+use super::keys::Table;
+use super::{Note, hint};
 use super::parse::fail;
 use crate::yaml::{Node, Value};
 
@@ -87,10 +88,27 @@ impl<'a> Fields<'a> {
         self.all().filter(move |(key, _)| !known.contains(key))
     }
 
+    /// In what is ours no key may be unknown or stand twice; and what is needed must be there.
+    pub fn strict(&self, what: &str, line: usize, table: &Table) -> Result<(), Note> {
+        let known = table.names();
+        if let Some((key, field)) = self.unknown(&known).next() {
+            return fail(field.line, format!("{what}: {key:?} is not known{}", suggestion(key, &known)));
+        }
+        if let Some((key, line)) = self.twice.first() {
+            return fail(*line, format!("{what}: {key:?} stands twice"));
+        }
+        match table.keys.iter().find(|key| key.required && self.some(key.name).is_none()) {
+            Some(key) => fail(line, format!("{what}: `{}` is missing", key.name)),
+            None => Ok(()),
+        }
+    }
+
     /// Warns of keys that are not known, and of those that stand twice.
-    pub fn warn(&self, what: &str, known: &[&str], warnings: &mut Vec<Note>) {
-        for (key, field) in self.unknown(known) {
-            warnings.push(Note { line: field.line, text: format!("{what}{key:?} is not known and ignored{}", suggestion(key, known)) });
+    pub fn warn(&self, what: &str, table: &Table, warnings: &mut Vec<Note>) {
+        let known = table.names();
+        for (key, field) in self.unknown(&known) {
+            let hint = table.elsewhere(key).map_or_else(|| suggestion(key, &known), |place| format!(" (write it as {place})"));
+            warnings.push(Note { line: field.line, text: format!("{what}{key:?} is not known and ignored{hint}") });
         }
         self.warn_twice(what, "", warnings);
     }
@@ -106,7 +124,10 @@ impl<'a> Fields<'a> {
 fn pairs<'a>(node: &'a Node, what: &str) -> Result<&'a [(Node, Node)], Note> {
     match &node.value {
         Value::Map(pairs) => Ok(pairs),
-        Value::Scalar { .. } | Value::List(_) => fail(node.line, format!("{what} must be a map (`key: value`), not {}", node.kind())),
+        Value::Scalar { .. } | Value::List(_) => {
+            let meant = node.text().and_then(hint::no_blank).map(|meant| format!(" ({meant})")).unwrap_or_default();
+            fail(node.line, format!("{what} must be a map (`key: value`), not {}{meant}", node.kind()))
+        }
     }
 }
 

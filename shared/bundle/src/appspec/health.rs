@@ -5,13 +5,12 @@ use pilotage_shared::text::Text;
 use pilotage_shared::time::Millis;
 
 use super::Note;
-use super::fields::{Fields, suggestion};
+use super::fields::Fields;
+use super::keys;
 use crate::yaml::Node;
 
 /// The health check that a package declares.
 pub type HealthSpec = HealthCheck;
-
-const KEYS: &[&str] = &["http", "tcp", "unit", "command", "every", "timeout", "healthy_for", "unhealthy_for", "deadline"];
 
 pub fn read(node: &Node) -> Result<HealthSpec, Note> {
     let fail = |line, text: String| Err(Note { line, text });
@@ -19,9 +18,7 @@ pub fn read(node: &Node) -> Result<HealthSpec, Note> {
         return Ok(HealthCheck::of(http(node, url)?));
     }
     let fields = Fields::of(node, "x-pilotage: health")?;
-    if let Some((key, field)) = fields.unknown(KEYS).next() {
-        return fail(field.line, format!("x-pilotage: health: {key:?} is not known{}", suggestion(key, KEYS)));
-    }
+    fields.strict("x-pilotage: health", node.line, &keys::HEALTH)?;
     let texts = ["http", "tcp", "unit", "command"].map(|key| fields.get(key).and_then(|n| Some((n, n.text()?))));
     let probe = match texts {
         [Some((node, url)), None, None, None] => http(node, url)?,

@@ -1,20 +1,11 @@
 //! From text to a checked [`AppSpec`]: version, os, hooks, files, permissions, in this order; the first error wins.
 
-use std::time::Duration;
-
 use pilotage_shared::limits::APPSPEC_MAX;
 use pilotage_shared::run::Event;
 
 use super::fields::{Fields, suggestion};
-use super::{AppSpec, FileExists, FileRule, Note, Script, health, permission};
+use super::{AppSpec, FileExists, FileRule, Note, hint, keys, ours, permission, script};
 use crate::yaml::{self, Node, Value};
-
-const TOP: &[&str] = &["version", "os", "files", "permissions", "hooks", "file_exists_behavior", "x-pilotage"];
-const FILE: &[&str] = &["source", "destination"];
-const SCRIPT: &[&str] = &["location", "timeout", "runas", "sudo"];
-const OURS: &[&str] = &["health"];
-/// A hook's time where the AppSpec says nothing.
-const TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Reads an AppSpec.
 pub fn parse(bytes: &[u8]) -> Result<AppSpec, Note> {
@@ -26,13 +17,13 @@ pub fn parse(bytes: &[u8]) -> Result<AppSpec, Note> {
         line: 1 + bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count(),
         text: "the AppSpec is not UTF-8".into(),
     })?;
-    let root = yaml::parse(text).map_err(|e| Note { line: e.line, text: format!("this is not YAML: {}", e.why) })?;
+    let root = yaml::parse(text).map_err(|e| Note { line: e.line, text: format!("this is not YAML: {}{}", e.why, hint::hint(text, e.line)) })?;
     let Some(root) = root.filter(|n| !n.is_null()) else {
         return fail(1, "the application specification file was empty".into());
     };
     let mut spec = AppSpec::default();
     let fields = Fields::of(&root, "the AppSpec")?;
-    fields.warn("", TOP, &mut spec.warnings);
+    fields.warn("", &keys::TOP, &mut spec.warnings);
     version(&root, &fields)?;
     os(&root, &fields)?;
     hooks(&fields, &mut spec)?;
@@ -50,12 +41,8 @@ pub fn parse(bytes: &[u8]) -> Result<AppSpec, Note> {
             other => return fail(node.line, format!("file_exists_behavior: {other:?} must be DISALLOW, OVERWRITE or RETAIN, in capitals")),
         },
     };
-    if let Some(ours) = fields.some("x-pilotage") {
-        let fields = Fields::of(ours, "x-pilotage")?;
-        if let Some((key, field)) = fields.unknown(OURS).next() {
-            return fail(field.line, format!("x-pilotage: {key:?} is not known{}", suggestion(key, OURS)));
-        }
-        spec.health = fields.some("health").map(health::read).transpose()?;
+    if let Some(section) = fields.some(keys::OURS_KEY) {
+        ours::read(section, &mut spec)?;
     }
     spec.warnings.sort_by_key(|note| note.line);
     Ok(spec)
@@ -86,14 +73,15 @@ fn hooks(fields: &Fields, spec: &mut AppSpec) -> Result<(), Note> {
     events.warn_twice("hooks: ", " with its scripts", &mut spec.warnings);
     for (name, field) in events.all() {
         let node = field.node;
-        if Event::named(name).is_none() {
-            let names = Event::ALL.map(Event::as_str);
-            let hint = suggestion(name, &names);
-            spec.warnings.push(Note { line: field.line, text: format!("hooks: {name:?} is no lifecycle event, its scripts never run{hint}") });
+        if let Some(text) = never_runs(name) {
+            spec.warnings.push(Note { line: field.line, text: format!("hooks: {name:?} {text}") });
         }
         let scripts = match &node.value {
             Value::Scalar { .. } if node.is_null() => continue,
-            Value::List(items) => items.iter().map(|item| script(name, item, &mut spec.warnings)).collect::<Result<_, _>>()?,
+            Value::List(items) => {
+                let scripts = items.iter().map(|item| script::read(name, item, &mut spec.warnings)).collect::<Result<_, _>>();
+                scripts.map_err(|note| misplaced(name, field.line).unwrap_or(note))?
+            }
             Value::Scalar { .. } | Value::Map(_) => {
                 return fail(node.line, format!("hooks: {name} must be a list of scripts (`- location: …`), not {}", node.kind()));
             }
@@ -103,64 +91,54 @@ fn hooks(fields: &Fields, spec: &mut AppSpec) -> Result<(), Note> {
     Ok(())
 }
 
-fn script(event: &str, node: &Node, warnings: &mut Vec<Note>) -> Result<Script, Note> {
-    if let Some(text) = node.text() {
-        return fail(node.line, format!("hooks: {event}: write `- location: {text}`; a bare text is no script"));
-    }
-    let fields = Fields::of(node, &format!("hooks: a script of {event}"))?;
-    fields.warn(&format!("hooks: {event}: "), SCRIPT, warnings);
-    let location = fields.text("location").map(str::trim).filter(|t| !t.is_empty());
-    let Some(location) = location else { return fail(node.line, format!("hooks: {event}: a script has no `location`")) };
-    let location = match inside(location) {
-        Some(path) if !path.is_empty() => path,
-        Some(_) => return fail(node.line, format!("hooks: {event}: location {location:?} is the bundle itself, not a script in it")),
-        None => return fail(node.line, format!("hooks: {event}: {location:?} leads out of the bundle")),
-    };
-    let timeout = match fields.some("timeout") {
-        None => TIMEOUT,
-        Some(node) => seconds(event, node, warnings)?,
-    };
-    let runas = fields.text("runas").map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
-    let sudo = fields.text("sudo").is_some_and(|t| matches!(t, "true" | "yes" | "on" | "True" | "TRUE"));
-    Ok(Script { location, timeout, runas, sudo, line: node.line })
+/// A section of the document that was indented into `hooks`.
+fn misplaced(name: &str, line: usize) -> Option<Note> {
+    let text = format!("hooks: `{name}` stands inside of hooks: move it, and what is below it, to the left margin");
+    keys::TOP.names().contains(&name).then_some(Note { line, text })
 }
 
-/// As Ruby's `to_i`: the digits at the beginning count.
-fn seconds(event: &str, node: &Node, warnings: &mut Vec<Note>) -> Result<Duration, Note> {
-    let text = node.text().unwrap_or_default().trim();
-    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-    let Some(seconds) = digits.parse::<u64>().ok().filter(|n| *n > 0) else {
-        return fail(node.line, format!("hooks: {event}: timeout {text:?} must be a number of seconds above 0"));
-    };
-    if digits != text {
-        warnings.push(Note { line: node.line, text: format!("hooks: {event}: timeout {text:?} is read as {seconds} seconds") });
+/// Why the scripts of this event never run, if they do not (F5, h33).
+fn never_runs(name: &str) -> Option<String> {
+    let scripted = |event: &Event| Event::SCRIPTED.contains(event);
+    let ours = keys::OUR_HOOKS.names();
+    match Event::named(name) {
+        Some(event) if scripted(&event) => None,
+        Some(_) if ours.contains(&name) => Some(format!("is not CodeDeploy's, its scripts never run; write it under {}: hooks:", keys::OURS_KEY)),
+        Some(_) => Some("is the agent's own event, its scripts never run".to_owned()),
+        None => Some(format!("is no lifecycle event, its scripts never run{}", suggestion(name, &[keys::HOOKS.names(), ours].concat()))),
     }
-    if seconds > 3600 {
-        warnings.push(Note { line: node.line, text: format!("hooks: {event}: timeout {seconds} is over the documented 3600 seconds") });
-    }
-    Ok(Duration::from_secs(seconds))
 }
 
 fn files(fields: &Fields, spec: &mut AppSpec) -> Result<(), Note> {
     for node in list(fields, "files")? {
         let entry = Fields::of(node, "an entry of files")?;
-        entry.warn("files: ", FILE, &mut spec.warnings);
+        entry.warn("files: ", &keys::FILE, &mut spec.warnings);
+        let known = keys::FILE.names();
         let text = |key: &str| match entry.text(key) {
             Some(text) => Ok(text.to_owned()),
-            None => fail(node.line, format!("files: an entry has no `{key}`")),
+            None => {
+                let mut unknown = entry.unknown(&known).map(|(other, _)| other);
+                let meant = unknown.find(|other| !suggestion(other, &[key]).is_empty()).map(|other| format!(", but {other:?}")).unwrap_or_default();
+                fail(node.line, format!("files: an entry has no `{key}`{meant}"))
+            }
         };
         let (source, destination) = (text("source")?, text("destination")?);
         let inner = inside(&source).ok_or_else(|| Note { line: node.line, text: format!("files: {source:?} leads out of the bundle") })?;
-        if destination.starts_with('~') {
-            return fail(node.line, format!("files: destination {destination:?}: `~` is not known here, write the whole path"));
-        }
-        let absolute = format!("/{}", names(&destination, true).unwrap_or_default().join("/"));
+        let absolute = absolute("files", node, &destination)?;
         if destination.split('/').any(|name| name == "..") {
             spec.warnings.push(Note { line: node.line, text: format!("files: destination {destination:?} is read as {absolute:?}") });
         }
-        spec.files.push(FileRule { source: inner, destination: absolute, line: node.line });
+        spec.files.push(FileRule { source: inner, destination: absolute, glob: None, line: node.line });
     }
     Ok(())
+}
+
+/// A destination: relative ones count from `/` (B8).
+pub fn absolute(what: &str, node: &Node, destination: &str) -> Result<String, Note> {
+    if destination.starts_with('~') {
+        return fail(node.line, format!("{what}: destination {destination:?}: `~` is not known here, write the whole path"));
+    }
+    Ok(format!("/{}", names(destination, true).unwrap_or_default().join("/")))
 }
 
 fn list<'a>(fields: &'a Fields, key: &str) -> Result<&'a [Node], Note> {
@@ -173,7 +151,7 @@ fn list<'a>(fields: &'a Fields, key: &str) -> Result<&'a [Node], Note> {
 }
 
 /// The path below the bundle's root, without leading `/`, `.`, `..` and empty names; none when it leads out.
-fn inside(path: &str) -> Option<String> {
+pub fn inside(path: &str) -> Option<String> {
     Some(names(path, false)?.join("/"))
 }
 

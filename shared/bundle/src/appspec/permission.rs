@@ -3,15 +3,14 @@
 use super::acl::canonical_acl;
 use super::context::canonical_range;
 use super::fields::Fields;
+use super::keys;
 use super::parse::fail;
 use super::{Context, Note, Permission};
 use crate::yaml::{Node, Value};
 
-const KEYS: &[&str] = &["object", "pattern", "except", "owner", "group", "mode", "acls", "context", "type"];
-
 pub fn read(node: &Node, warnings: &mut Vec<Note>) -> Result<Permission, Note> {
     let fields = Fields::of(node, "an entry of permissions")?;
-    fields.warn("permissions: ", KEYS, warnings);
+    fields.warn("permissions: ", &keys::PERMISSION, warnings);
     let object = fields.text("object").map(str::trim).filter(|t| !t.is_empty());
     let Some(object) = object else { return fail(node.line, "permissions: an entry has no `object`".into()) };
     let text = |key: &str| fields.text(key).map(|t| t.trim().to_owned());
@@ -23,7 +22,7 @@ pub fn read(node: &Node, warnings: &mut Vec<Note>) -> Result<Permission, Note> {
     Ok(Permission {
         object: object.to_owned(),
         pattern: text("pattern").unwrap_or_else(|| "**".into()),
-        except: fields.get("except").map_or(Ok(Vec::new()), |n| texts(n, "except"))?,
+        except: fields.get("except").map_or(Ok(Vec::new()), |n| texts(n, "except", "permissions"))?,
         files,
         directories,
         owner: name("owner")?,
@@ -38,7 +37,7 @@ pub fn read(node: &Node, warnings: &mut Vec<Note>) -> Result<Permission, Note> {
 fn kinds(fields: &Fields) -> Result<(bool, bool), Note> {
     let Some(node) = fields.some("type") else { return Ok((true, true)) };
     let mut found = (false, false);
-    for kind in texts(node, "type")? {
+    for kind in texts(node, "type", "permissions")? {
         match kind.as_str() {
             "file" => found.0 = true,
             "directory" => found.1 = true,
@@ -49,20 +48,20 @@ fn kinds(fields: &Fields) -> Result<(bool, bool), Note> {
 }
 
 /// A list of texts; a bare text is a list of one.
-fn texts(node: &Node, key: &str) -> Result<Vec<String>, Note> {
+pub fn texts(node: &Node, key: &str, what: &str) -> Result<Vec<String>, Note> {
     match &node.value {
         Value::Scalar { .. } if node.is_null() => Ok(Vec::new()),
         Value::Scalar { text, .. } => Ok(vec![text.clone()]),
         Value::List(items) => items
             .iter()
-            .map(|n| n.text().map(str::to_owned).ok_or_else(|| Note { line: n.line, text: format!("permissions: {key} must be a list of texts") }))
+            .map(|n| n.text().map(str::to_owned).ok_or_else(|| Note { line: n.line, text: format!("{what}: {key} must be a list of texts") }))
             .collect(),
-        Value::Map(_) => fail(node.line, format!("permissions: {key} must be a list of texts, not a map")),
+        Value::Map(_) => fail(node.line, format!("{what}: {key} must be a list of texts, not a map")),
     }
 }
 
 /// Octal text as it stands: unquoted `0644` is what its author meant (the peer reads 420 there).
-fn mode(node: &Node, warnings: &mut Vec<Note>) -> Result<u32, Note> {
+pub fn mode(node: &Node, warnings: &mut Vec<Note>) -> Result<u32, Note> {
     let text = node.text().unwrap_or_default();
     if text.len() > 4 || !text.bytes().all(|b| matches!(b, b'0'..=b'7')) {
         return fail(node.line, format!("permissions: mode {text:?} must be at most four digits 0 to 7"));
@@ -84,7 +83,7 @@ fn acls(node: &Node) -> Result<Vec<String>, Note> {
 
 fn context(node: &Node, warnings: &mut Vec<Note>) -> Result<Context, Note> {
     let fields = Fields::of(node, "permissions: context")?;
-    fields.warn("permissions: context: ", &["name", "user", "type", "range"], warnings);
+    fields.warn("permissions: context: ", &keys::CONTEXT, warnings);
     let text = |key: &str| fields.text(key).map(str::to_owned);
     let Some(kind) = text("type") else { return fail(node.line, "permissions: context has no `type`".into()) };
     let wrong = |text| Note { line: node.line, text: format!("permissions: {text}") };

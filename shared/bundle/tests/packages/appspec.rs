@@ -25,7 +25,7 @@ fn a_package_needs_an_appspec_and_its_errors_have_lines() {
     let bench = Bench::new();
     let root = bench.path("tree");
     std::fs::create_dir(&root).unwrap();
-    assert!(matches!(folder::build(&root, &bench.objects, None), Err(BuildError::NoAppSpec)));
+    assert!(matches!(folder::build(&root, &bench.objects, None), Err(BuildError::NoAppSpec { .. })));
     let error = |text: &str| {
         std::fs::write(root.join("appspec.yml"), text).unwrap();
         folder::build(&root, &bench.objects, None).unwrap_err().to_string()
@@ -127,6 +127,79 @@ fn mistakes_that_people_make_are_explained() {
 }
 
 #[test]
+fn the_appspec_may_have_another_name_and_lie_below_a_folder() {
+    let bench = Bench::new();
+    let root = bench.path("tree");
+    std::fs::create_dir_all(root.join("deploy")).unwrap();
+    std::fs::create_dir_all(root.join("app")).unwrap();
+    let build = |name: Option<&str>| folder::build(&root, &bench.objects, name).map(|built| built.manifest.appspec).map_err(|e| e.to_string());
+    std::fs::write(root.join("AppSpec.yml"), HEAD).unwrap();
+    // A5, t17: names are case-sensitive; A1: another may be given.
+    assert_eq!(build(None).unwrap_err(), "there is no appspec.yml (or appspec.yaml) at the root of the package; there is \"AppSpec.yml\": name it with --appspec");
+    assert_eq!(build(Some("AppSpec.yml")).unwrap(), "AppSpec.yml");
+    std::fs::rename(root.join("AppSpec.yml"), root.join("deploy/prod.yml")).unwrap();
+    assert_eq!(build(Some("./deploy/prod.yml")).unwrap(), "deploy/prod.yml");
+    assert_eq!(build(Some("deploy/test.yml")).unwrap_err(), "there is no file deploy/test.yml in the package");
+    // A2: the given name, then appspec.yaml, then appspec.yml.
+    std::fs::write(root.join("appspec.yaml"), HEAD).unwrap();
+    assert_eq!((build(None).unwrap().as_str(), build(Some("deploy/test.yml")).unwrap().as_str()), ("appspec.yaml", "appspec.yaml"));
+    let fell_back = folder::build(&root, &bench.objects, Some("deploy/test.yml")).unwrap().appspec.warnings;
+    assert_eq!(fell_back[0].text, "there is no deploy/test.yml in the package: this is appspec.yaml (CodeDeploy falls back to it)");
+    std::fs::write(root.join("appspec.yml"), HEAD).unwrap();
+    assert_eq!((build(None).unwrap().as_str(), build(Some("deploy/test.yml")).unwrap().as_str()), ("appspec.yml", "appspec.yaml"));
+}
+
+#[test]
+fn what_is_rejected_is_rejected_with_the_first_error_in_codedeploys_order() {
+    // A13: version, os, hooks, files, permissions, file_exists_behavior.
+    let parts = ["version: 1.0\n", "os: plan9\n", "hooks: 7\n", "files: 7\n", "permissions: 7\n", "file_exists_behavior: x\n"];
+    let good = ["version: 0.0\n", "os: linux\n", "", "", "", ""];
+    let keys = ["version", "os", "hooks", "files", "permissions", "file_exists_behavior"];
+    for n in 0..parts.len() {
+        let text: String = good[..n].iter().chain(&parts[n..]).copied().collect();
+        let found = appspec::parse(text.as_bytes()).unwrap_err().text;
+        assert!(found.starts_with(keys[n]), "{text}: {found}");
+    }
+    // Wild 25: a scalar document is no empty one.
+    assert!(appspec::parse(b"hello\n").unwrap_err().text.contains("must be a map"));
+    assert!(appspec::parse(b"~\n").unwrap_err().text.contains("empty"));
+}
+
+#[test]
+fn what_people_mistype_is_named_with_what_was_meant() {
+    // Wild 4: people fix these at once when the message says what to write.
+    let meant = |text: &str, expected: &str| {
+        let found = appspec::parse(text.as_bytes()).unwrap_err().to_string();
+        assert!(found.contains(expected), "{text:?}: {found}");
+    };
+    meant("version: 0.0\nos:linux\nfiles:\n  - source: /\n    destination: /srv\n", "a blank is missing behind the colon, write `os: linux`");
+    meant(&format!("{HEAD}files:\n  - source:/\n"), "line 4: an entry of files must be a map (`key: value`), not a text (a blank is missing behind the colon, write `source: /`)");
+    meant(&format!("{HEAD}permissions:\n  - object: /\n    pattern: **\n"), "quote what begins with *, write \"**\"");
+    meant("version: 0.0\n\tos: linux\n", "tabs do not indent, blanks do");
+    meant(&format!("{HEAD}files:\n  - sources: /\n    destination: /srv\n"), "line 4: files: an entry has no `source`, but \"sources\"");
+    meant(&format!("{HEAD}hooks:\n  AfterInstall:\n    - location: a.sh\n  permissions:\n    - object: /\n"), "line 6: hooks: `permissions` stands inside of hooks");
+    meant("version: 0.0\nos: ubuntu\n", "line 2: os: \"ubuntu\" must be linux, in small letters");
+    meant("#!/bin/bash\necho hello\n", "must be a map");
+}
+
+#[test]
+fn events_that_never_run_are_named_with_what_was_meant() {
+    let check = |event: &str, expected: &str| {
+        let found = warnings(&format!("hooks:\n  {event}:\n    - location: a.sh\n"));
+        assert_eq!(found, [format!("4: hooks: {event:?} {expected}")]);
+    };
+    check("applicationStart", "is no lifecycle event, its scripts never run (did you mean \"ApplicationStart\"?)");
+    check("Validate Service", "is no lifecycle event, its scripts never run (did you mean \"ValidateService\"?)");
+    check("Install", "is the agent's own event, its scripts never run");
+    check("OnFailure", "is not CodeDeploy's, its scripts never run; write it under x-pilotage: hooks:");
+    let spec = read("hooks:\n  OnFailure:\n    - location: a.sh\n");
+    assert!(spec.scripts(pilotage_shared::run::Event::OnFailure).is_empty(), "a bundle of CodeDeploy's never runs it");
+    assert_eq!(warnings("retain: 3\n"), ["3: \"retain\" is not known and ignored (write it as x-pilotage: retain:)"]);
+    let args = "hooks:\n  AfterInstall:\n    - location: a.sh\n      args: [x]\n";
+    assert_eq!(warnings(args), ["6: hooks: AfterInstall: \"args\" is not known and ignored (write it as x-pilotage: args:)"]);
+}
+
+#[test]
 fn a_check_looks_at_the_scripts() {
     let bench = Bench::new();
     let root = bench.path("tree");
@@ -142,7 +215,7 @@ fn a_check_looks_at_the_scripts() {
         "line 9: hooks: AfterInstall: \"crlf.sh\" has Windows line ends: its interpreter will not be found",
         "line 10: hooks: AfterInstall: \"dir\" is a folder, not a script",
         "line 11: hooks: AfterInstall: \"srv/web/run.sh\" is not in the package; a location is a path in the package, not where \"/srv/web\" installs it",
-        "line 12: hooks: AfterInstall: \"a.sh && b.sh\" is not in the package; a location is a path, not a command line",
+        "line 12: hooks: AfterInstall: \"a.sh && b.sh\" is not in the package; a location is a path, not a command line (arguments stand in x-pilotage: args)",
         "line 13: hooks: AfterInstall: \"gone.sh\" is not in the package",
     ]);
 }

@@ -58,7 +58,7 @@ fn truncated_and_flipped_archives_are_refused_or_give_another_digest() {
         }
     }
     assert!(matches!(bench.build(b""), Err(BuildError::Archive(_))));
-    assert!(matches!(bench.build(&[0; 2048]), Err(BuildError::Archive(_) | BuildError::NoAppSpec)));
+    assert!(matches!(bench.build(&[0; 2048]), Err(BuildError::Archive(_) | BuildError::NoAppSpec { .. })));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod appspec;
 mod hostile;
 mod limits;
+mod ours;
 mod times;
 
 use std::io::Write as _;

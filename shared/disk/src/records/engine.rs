@@ -12,7 +12,6 @@ use super::error::StoreError;
 use super::place::Place;
 use super::record::{Record, UNIT_BYTES, UNIT_WRITES, Unit, Write, full_key, seal, size};
 use super::snapshot;
-use super::watch::{Moment, Watch};
 use crate::durable::{self, failed};
 
 /// Which record comes first.
@@ -30,30 +29,25 @@ pub(super) struct Engine {
     /// The store's folder, for messages.
     folder: PathBuf,
     database: PathBuf,
-    watch: Watch,
 }
 
 impl Engine {
     /// Opens (or makes) the database `name` in the store's folder. Everything in it is durable afterwards.
-    pub(super) fn open(place: &Place, name: &str, cache_bytes: u64, watch: Watch) -> Result<Self, StoreError> {
+    pub(super) fn open(place: &Place, name: &str, cache_bytes: u64) -> Result<Self, StoreError> {
         let (folder, database) = (place.folder.clone(), place.folder.join(name));
         place.wait_until_closed(&database)?;
         if database.exists() {
             snapshot::finish(&database)?;
-            watch.see(Moment::Opening, &database);
             // What a killed process wrote may be in memory only; sled must not build on that.
             durable::sync_tree(&database)?;
-            watch.see(Moment::TreeSynced, &database);
         }
         let config = sled::Config::new().path(&database).cache_capacity(cache_bytes).flush_every_ms(None).use_compression(false);
         let db = guarded("open", &folder, || config.open()).map_err(damaged)?;
         // sled never syncs `conf`, nor the names of its files.
-        watch.see(Moment::Written, &database);
         durable::sync_tree(&database)?;
-        watch.see(Moment::TreeSynced, &database);
         let path = database.join("db");
         let file = File::open(&path).map_err(failed("open", &path))?;
-        Ok(Self { db, file, folder, database, watch })
+        Ok(Self { db, file, folder, database })
     }
 
     /// Writes units in as few physical batches as the limits allow; none is split. Not durable before [`Self::sync`].
@@ -86,18 +80,13 @@ impl Engine {
     }
 
     fn apply(&self, batch: sled::Batch) -> Result<(), StoreError> {
-        guarded("write", &self.folder, || self.db.apply_batch(batch))?;
-        self.watch.see(Moment::Written, &self.database);
-        Ok(())
+        guarded("write", &self.folder, || self.db.apply_batch(batch))
     }
 
     /// Makes everything written durable. sled's own flush ends in sync_file_range, which a power cut undoes.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         guarded("flush", &self.folder, || self.db.flush())?;
-        self.watch.see(Moment::Written, &self.database);
-        self.file.sync_data().map_err(failed("sync", &self.database.join("db")))?;
-        self.watch.see(Moment::DataSynced, &self.database);
-        Ok(())
+        Ok(self.file.sync_data().map_err(failed("sync", &self.database.join("db")))?)
     }
 
     /// The bytes at a full key.
@@ -132,13 +121,10 @@ impl Engine {
 
     /// Closes it, waits until its threads have let go of it, and syncs everything.
     pub(super) fn close(self, place: &Place) -> Result<(), StoreError> {
-        let Self { db, database, watch, .. } = self;
+        let Self { db, database, .. } = self;
         drop(db);
         place.wait_until_closed(&database)?;
-        watch.see(Moment::Written, &database);
-        durable::sync_tree(&database)?;
-        watch.see(Moment::TreeSynced, &database);
-        Ok(())
+        Ok(durable::sync_tree(&database)?)
     }
 }
 

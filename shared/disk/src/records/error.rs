@@ -28,7 +28,7 @@ pub enum StoreError {
         known: u8,
     },
     /// What is there is not what was written.
-    #[error("the store {path} is damaged: {what}; restore a backup")]
+    #[error("the store {path} is damaged: {what}")]
     Corrupt {
         /// The folder.
         path: PathBuf,
@@ -100,6 +100,16 @@ impl StoreError {
 
     pub(super) fn corrupt(path: &Path, what: impl Into<String>) -> Self {
         Self::Corrupt { path: path.to_owned(), what: what.into() }
+    }
+
+    /// What is there is not what was written, as far as anybody can tell: it does not go away by itself.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::Panic { .. } => true,
+            Self::Sled { source, .. } => !matches!(source, sled::Error::Io(_)),
+            Self::InUse { .. } | Self::Newer { .. } | Self::NoSpace { .. } | Self::TooLarge { .. } | Self::UnitTooLarge { .. } => false,
+            Self::Reserved | Self::Poisoned | Self::File(_) => false,
+        }
     }
 
     /// The kernel said that the disk is full.

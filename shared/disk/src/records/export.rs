@@ -1,16 +1,16 @@
 //! A consistent copy of all records in one file, and a fresh database made from it. The live folder is never copied.
 //!
 //! The file: a first line that names the format; each record as table, version, length of key (1 byte each), length of payload
-//! (4 bytes, big-endian), key, payload; a zero byte; the number of records (8 bytes); the crc32 of all before it.
+//! (4 bytes, big-endian), key, payload; a zero byte; the number of records (8 bytes); the crc32 of all before it. Whose file it
+//! is may put more behind that.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::engine::Engine;
 use super::place::Place;
 use super::record::{KEY_MAX, VALUE_MAX};
-use super::watch::Watch;
 use super::{OpenOptions, RecordStore, StoreError, Unit, Write};
 use crate::durable::{self, Replacement, failed};
 
@@ -73,6 +73,13 @@ impl RecordStore {
     /// commits. Returns the number of records.
     pub fn export(&self, path: &Path) -> Result<u64, ExportError> {
         let mut file = Replacement::begin(path, 0o600)?;
+        let count = self.export_into(&mut file)?;
+        file.finish()?;
+        Ok(count)
+    }
+
+    /// The same as the beginning of a file that holds more behind it.
+    pub fn export_into(&self, file: &mut Replacement) -> Result<u64, ExportError> {
         let (mut sum, mut count, mut written) = (crc32fast::Hasher::new(), 0u64, Ok(()));
         let mut put = |bytes: &[u8]| {
             sum.update(bytes);
@@ -92,8 +99,7 @@ impl RecordStore {
         put(&[0]);
         put(&count.to_be_bytes());
         let sum = sum.finalize();
-        written.and_then(|()| file.write_all(&sum.to_be_bytes())).map_err(failed("write", path))?;
-        file.finish()?;
+        written.and_then(|()| file.write_all(&sum.to_be_bytes())).map_err(failed("write", file.path()))?;
         Ok(count)
     }
 }
@@ -101,13 +107,23 @@ impl RecordStore {
 /// Makes a fresh database in `folder` from an export. A folder that holds anything is refused; until all is read, checked and
 /// written there is no database.
 pub fn import(path: &Path, folder: &Path, options: OpenOptions) -> Result<RecordStore, ExportError> {
+    Ok(import_from(path, folder, options, true)?.0)
+}
+
+/// The same of a file's beginning; gives what follows it, unread.
+pub fn import_beginning(path: &Path, folder: &Path, options: OpenOptions) -> Result<(RecordStore, BufReader<File>), ExportError> {
+    import_from(path, folder, options, false)
+}
+
+fn import_from(path: &Path, folder: &Path, options: OpenOptions, alone: bool) -> Result<(RecordStore, BufReader<File>), ExportError> {
     let file = File::open(path).map_err(|source| ExportError::Read { path: path.to_owned(), source })?;
     if Place::is_used(folder).map_err(failed("list", folder))? {
         return Err(ExportError::NotEmpty(folder.to_owned()));
     }
     let place = Place::take(folder)?;
-    let mut import = Import { path, file: BufReader::new(file), sum: crc32fast::Hasher::new(), count: 0 };
-    RecordStore::open_in(place, options, Watch::default(), |engine| import.fill(engine))
+    let mut import = Import { path, file: BufReader::new(file), sum: crc32fast::Hasher::new(), count: 0, alone };
+    let store = RecordStore::open_in(place, options, |engine| import.fill(engine))?;
+    Ok((store, import.file))
 }
 
 struct Import<'a> {
@@ -115,6 +131,8 @@ struct Import<'a> {
     file: BufReader<File>,
     sum: crc32fast::Hasher,
     count: u64,
+    /// Nothing may follow.
+    alone: bool,
 }
 
 impl Import<'_> {
@@ -163,13 +181,13 @@ impl Import<'_> {
             let count = u64::from_be_bytes(self.take()?);
             let sum = self.sum.clone().finalize();
             let found = u32::from_be_bytes(self.take()?);
-            let mut rest = [0];
-            let behind = self.file.read(&mut rest).map_err(|source| ExportError::Read { path: self.path.to_owned(), source })?;
-            return match (found == sum, count == self.count, behind) {
+            let rest = self.file.fill_buf().map_err(|source| ExportError::Read { path: self.path.to_owned(), source })?;
+            let good = !self.alone || rest.is_empty();
+            return match (found == sum, count == self.count, good) {
                 (false, _, _) => Err(self.damaged("its checksum is wrong")),
                 (true, false, _) => Err(self.damaged("records are missing")),
-                (true, true, 0) => Ok(None),
-                (true, true, _) => Err(self.damaged("something follows its end")),
+                (true, true, false) => Err(self.damaged("something follows its end")),
+                (true, true, true) => Ok(None),
             };
         }
         let [version, key] = self.take()?;

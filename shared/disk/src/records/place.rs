@@ -115,7 +115,8 @@ impl Place {
         };
         let (tell, told) = mpsc::sync_channel(1);
         thread::spawn(move || {
-            let locked = file.lock();
+            // Given back by word: a child that another thread is starting holds the descriptor too, until its exec.
+            let locked = file.lock().and_then(|()| file.unlock());
             drop(file);
             // Nobody listens any more once patience has ended.
             let _ = tell.send(locked);

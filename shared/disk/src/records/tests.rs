@@ -1,6 +1,3 @@
-mod power_cut;
-mod workload;
-
 use std::collections::BTreeMap;
 use std::fs;
 

@@ -6,7 +6,7 @@ use super::{NoteView, ReleaseView, WaitingView, When};
 use crate::ids::DeploymentId;
 use crate::name::{AppName, FleetName, HostName, Reason};
 
-/// Asks for a deployment: exactly one of `package` and `restart`.
+/// Asks for a deployment: exactly one of `package` and `restart`, or `config` alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateDeployment {
@@ -18,6 +18,9 @@ pub struct CreateDeployment {
     /// What runs, started again.
     #[serde(default)]
     pub restart: bool,
+    /// `c17`, or `none` for without; when not given the fleet's current one. Alone: the settled package with it.
+    #[serde(default)]
+    pub config: Option<String>,
     /// Why; may be empty.
     #[serde(default)]
     pub reason: Reason,

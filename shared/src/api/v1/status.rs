@@ -45,6 +45,18 @@ pub struct CoordinatorView {
     /// It was restored from a backup, and no person has gone on yet.
     #[serde(default)]
     pub recovering: Option<RecoveringView>,
+    /// Since when nothing is recorded, although it should be, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording_lost: Option<String>,
+}
+
+/// Asks for a backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MakeBackup {
+    /// The contents of the packages too.
+    #[serde(default)]
+    pub packages: bool,
 }
 
 /// A backup that was made.
@@ -57,6 +69,12 @@ pub struct BackupView {
     pub at: When,
     /// Records in it.
     pub records: u64,
+    /// Packages whose contents are in it.
+    #[serde(default)]
+    pub packages: u64,
+    /// Packages that were asked for and whose contents are not on the coordinator's machine.
+    #[serde(default)]
+    pub packages_left_out: u64,
     /// Its size, bytes.
     pub bytes: u64,
 }

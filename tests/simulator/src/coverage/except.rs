@@ -4,8 +4,16 @@ use super::fault::{Fault, Strikes};
 use super::phase::HostPhase;
 
 /// Why a kind cannot be met; none: it can.
-pub fn kind(_group: &str, _kind: &str) -> Option<&'static str> {
-    None
+pub fn kind(group: &str, kind: &str) -> Option<&'static str> {
+    match (group, kind) {
+        ("change", "ConfigurationPut" | "PairsReleased") | ("input", "PutConfiguration" | "ReleaseConfiguration") => {
+            Some("no seed pushes a configuration; tests/stories/configuration.txt does")
+        }
+        ("change", "ConfigurationDeleted") | ("input", "DeleteConfiguration") => {
+            Some("no seed pushes a configuration; the tests of the coordinator's core delete some")
+        }
+        _ => None,
+    }
 }
 
 /// Why a fault cannot strike a host in this phase; none: it can.

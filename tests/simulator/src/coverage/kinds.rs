@@ -22,6 +22,7 @@ kinds! {
     Started StartupOver CounterRaised HostPut HostRetired Quarantined SessionBegan Confirmed SessionEnded Silent Heard BlockedSeen
     Measured Observed Noted Lent Withdrawn Renumbered Returned FleetPut FleetDeleted Froze Thawed Deployed Paused Resumed Turned
     OthersDone StragglersDue Ended PackagePut PackageDeleted BlockedSet Remembered Forgotten Restored GoesOn FleetRecovered Recovered
+    ConfigurationPut ConfigurationDeleted PairsReleased
 }
 
 kinds! {
@@ -36,6 +37,7 @@ kinds! {
     request, REQUESTS, Request:
     Start PutPackage DeletePackage ReleasePackage BlockPackage UnblockPackage PutFleet DeleteFleet AddHost LabelHost CordonHost
     UncordonHost MaintainHost RetireHost RetryHost Deploy Pause Resume Cancel Rollback Hello Status Heartbeat Gone Recover
+    PutConfiguration DeleteConfiguration ReleaseConfiguration
 }
 
 kinds! {

@@ -65,6 +65,7 @@ pub fn of_run(phase: Phase) -> Option<HostPhase> {
             Event::ValidateService => Some(HostPhase::Validating),
             Event::HealthCheck => Some(HostPhase::Checking),
             Event::DownloadBundle | Event::BeforeInstall | Event::AfterInstall | Event::BeforeAllowTraffic | Event::AfterAllowTraffic => None,
+            Event::Preflight | Event::Drain | Event::OnFailure | Event::OnRollback => None,
         },
         Phase::Back(event) => match event {
             Event::ApplicationStop => Some(HostPhase::BackStopping),
@@ -78,7 +79,11 @@ pub fn of_run(phase: Phase) -> Option<HostPhase> {
             | Event::BeforeInstall
             | Event::AfterInstall
             | Event::BeforeAllowTraffic
-            | Event::AfterAllowTraffic => None,
+            | Event::AfterAllowTraffic
+            | Event::Preflight
+            | Event::Drain
+            | Event::OnFailure
+            | Event::OnRollback => None,
         },
     }
 }

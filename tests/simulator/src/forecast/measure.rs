@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use pilotage_coordinator_core::Change;
 use pilotage_coordinator_core::waiting::Cause;
-use pilotage_coordinator_core::world::{Because, Hold, Outcome};
+use pilotage_coordinator_core::world::configuration::Held;
+use pilotage_coordinator_core::world::{Because, Outcome};
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::FleetName;
 use pilotage_shared::release::Release;
@@ -139,7 +140,7 @@ impl Measure {
     /// The coordinator decided something.
     pub fn change(&mut self, change: &Change, now: Time) {
         let at = now - BEGIN;
-        let said = |hold: &Option<Hold>| hold.as_ref().map(|h| h.why.to_string());
+        let said = |held: &Option<Held>| held.as_ref().map(|h| h.hold().why.to_string());
         if let Change::Turned { because, hold, .. } = change {
             self.notice(because, said(hold), at);
         } else if let Change::Paused { note, .. } = change {

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use pilotage_coordinator_core::world::configuration::Pair;
 use pilotage_coordinator_core::world::{Because, Course, Deployment, Fleet, Outcome};
 use pilotage_coordinator_core::plan::explain_fleet;
 use pilotage_coordinator_core::{Cause, Change, World};
+use pilotage_shared::digest::Digest;
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{FleetName, HostName};
@@ -16,6 +18,15 @@ use super::{Ahead, Promises};
 use super::grant::members;
 use crate::coordinator::Coordinator;
 use crate::machine::Machine;
+
+/// What was new in a deployment beside the settled release: what its rollback holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum New {
+    /// Its package.
+    Package(Digest),
+    /// Its configuration, with the settled package.
+    Pair(Pair),
+}
 
 /// What a host truly runs, as far as a deployment's end is judged by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,14 +50,16 @@ impl Promises {
             Change::Ended { id, outcome: Outcome::Succeeded, left_behind, .. } => self.succeeded(world, id, left_behind, truth),
             Change::Ended { id, outcome: Outcome::RolledBack, left_behind, .. } => self.rolled_back(world, id, left_behind, truth),
             Change::PackagePut { package } if package.held.is_none() && world.packages.get(&package.digest).is_some_and(|p| p.held.is_some()) => {
-                self.rollbacks.retain(|(_, digest), _| *digest != package.digest);
+                self.rollbacks.retain(|(_, new), _| *new != New::Package(package.digest));
             }
+            Change::PairsReleased { pairs, .. } => self.rollbacks.retain(|(_, new), _| !pairs.iter().any(|pair| *new == New::Pair(*pair))),
             Change::Lent { host, app, loan } => {
-                let held = world.packages.get(&loan.release.package).is_some_and(|p| p.held.is_some());
+                let pair = world.held_pairs.contains_key(&Pair::of(&loan.release));
+                let held = pair || world.packages.get(&loan.release.package).is_some_and(|p| p.held.is_some());
                 let deployment = world.deployments.get(&loan.deployment);
                 let back = deployment.is_some_and(|d| matches!(d.course, Course::Back { .. }));
                 let frozen = super::grant::fleet_of(world, app, host).is_some_and(|f| f.frozen.is_some());
-                self.must(!held || back, "6 held", || format!("{host} is lent for a held package in {}", loan.deployment));
+                self.must(!held || back, "6 held", || format!("{host} is lent for a held release in {}", loan.deployment));
                 let blocked = world.blocked.packages.contains(&loan.release.package);
                 self.must(!blocked, "9 blocked is not lent", || format!("{host} is lent for a blocked package in {}", loan.deployment));
                 self.must(!frozen, "8 frozen", || format!("{host} is lent while its fleet is frozen"));
@@ -62,14 +75,19 @@ impl Promises {
     /// Promise 6: at most one automatic rollback for a fleet, package and release by a person; for failures, not for silence.
     fn turned(&mut self, world: &World, id: &DeploymentId) {
         let Some((fleet, deployment)) = both(world, id) else { return };
-        let times = self.rollbacks.entry((id.fleet.clone(), deployment.release.package)).or_default();
-        // A restart of the settled package is not held: it is the way back. Each one needs a person's request.
-        if fleet.settled.is_none_or(|s| s.package != deployment.release.package) {
+        let release = deployment.release;
+        // A restart of the settled release is not held: it is the way back. Each one needs a person's request.
+        let new = match fleet.settled {
+            Some(settled) if settled.package == release.package => (settled.config != release.config).then_some(New::Pair(Pair::of(&release))),
+            Some(_) | None => Some(New::Package(release.package)),
+        };
+        let times = new.map_or(0, |new| {
+            let times = self.rollbacks.entry((id.fleet.clone(), new)).or_default();
             times.insert(id.clone());
-        }
-        let times = times.len();
+            times.len()
+        });
         self.must(deployment.course == Course::Forward, "6 a rollback is never rolled back", || format!("{id} turns back again"));
-        self.must(times <= 1, "6 rollback is bounded", || format!("{id} turns back; it is rollback {times} of this package"));
+        self.must(times <= 1, "6 rollback is bounded", || format!("{id} turns back; it is rollback {times} of what is new in it"));
         let failed = members(world, fleet).filter(|m| has_failed(world, fleet, deployment, m)).count() as u32;
         let all = members(world, fleet).count() as u32;
         let tolerated = fleet.spec.tolerate.round_down(all);

@@ -123,7 +123,7 @@ impl Stage {
             let floor = waiting.iter().any(|w| matches!(w.cause, Cause::Floor { .. }));
             if waiting.is_empty() && !record.active {
                 // R24: nobody is forgotten: whoever runs nothing at all is brought to what is settled.
-                let usable = record.frozen.is_none() && record.settled.is_some_and(|r| !world.barred(&r.package));
+                let usable = record.frozen.is_none() && record.settled.is_some_and(|r| !world.barred(&r));
                 let refused = |host: &HostName| world.slot(&record.spec.app, host).is_some_and(|s| s.refused.is_some());
                 let empty = |host: &&HostName| world.slot(&record.spec.app, host).and_then(|s| s.status.as_ref()).is_some_and(|s| s.running.is_none() && s.needs_hands.is_none());
                 if let Some(host) = members(world, record).filter(empty).find(|h| usable && !refused(h)) {
@@ -156,7 +156,7 @@ impl Stage {
         let Some(world) = self.sim.coordinator.world() else { return false };
         let Some(record) = world.fleets.get(fleet) else { return false };
         let target = world.newest(record).map(|d| d.release);
-        let bad = |host: &HostName, release: &Release| self.sim.behaviours.of(&release.package, host) != Behaviour::default();
+        let bad = |host: &HostName, release: &Release| self.sim.behaviours.of(release, host) != Behaviour::default();
         members(world, record).any(|host| target.into_iter().chain(record.settled).any(|r| bad(host, &r)))
     }
 
@@ -168,7 +168,7 @@ impl Stage {
         let check = record.spec.health.as_ref()?;
         // It counts as good until the next check has said otherwise.
         let seen_for = |good: Millis| Millis(good.0 + check.every.0 + check.timeout.0 + 100);
-        match self.sim.behaviours.of(&running.package, host).health {
+        match self.sim.behaviours.of(&running, host).health {
             // What is bad for less than the time between two checks may never be seen.
             Health::Flaps { good, bad } if seen_for(good) < check.healthy_for && bad > seen_for(Millis(0)) => Some(Flaps::NeverLong),
             Health::Flaps { .. } => Some(Flaps::LongEnough),

@@ -331,7 +331,7 @@ impl Simulation {
             return;
         }
         self.trace.line(self.now, || "coordinator starts".into());
-        self.coordinator.boot();
+        self.coordinator.boot(self.now);
         self.promises.words.clear();
         if let Some(world) = self.coordinator.world() {
             self.promises.remembered(world);

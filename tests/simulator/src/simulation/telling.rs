@@ -19,6 +19,7 @@ pub struct Telling {
     pub on: bool,
     lines: Vec<(Time, String)>,
     names: BTreeMap<pilotage_shared::digest::Digest, String>,
+    configs: BTreeMap<pilotage_shared::digest::Digest, u32>,
     /// The fewest hosts that truly served since it was asked last.
     pub lowest: Option<u32>,
 }
@@ -29,6 +30,11 @@ impl Telling {
         self.names.insert(digest, name);
     }
 
+    /// How people call a configuration.
+    pub fn number(&mut self, config: pilotage_shared::digest::Digest, number: u32) {
+        self.configs.insert(config, number);
+    }
+
     /// All packages that were ever pushed.
     pub fn releases(&self) -> impl Iterator<Item = pilotage_shared::release::Release> + '_ {
         self.names.keys().map(|digest| pilotage_shared::release::Release::of(*digest))
@@ -37,6 +43,11 @@ impl Telling {
     /// The release as people call it.
     pub fn release(&self, release: &pilotage_shared::release::Release) -> String {
         let name = self.names.get(&release.package).cloned().unwrap_or_else(|| release.package.short());
+        let name = match release.config.map(|config| self.configs.get(&config)) {
+            None => name,
+            Some(Some(number)) => format!("{name}+c{number}"),
+            Some(None) => format!("{name}+?"),
+        };
         if release.restart > 0 { format!("{name} restart {}", release.restart) } else { name }
     }
 

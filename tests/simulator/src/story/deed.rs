@@ -56,6 +56,14 @@ pub enum Deed {
     Fail(Option<HostName>, Behaviour, Named),
     /// `deploy web 1.1.0`
     Deploy(FleetName, Version),
+    /// `deploy web 1.1.0 c2`: with this configuration.
+    DeployConfigured(FleetName, Version, u32),
+    /// `config web quiet [fails ValidateService|…]`: a configuration of this content is pushed, and so deployed.
+    Config(FleetName, String, Behaviour),
+    /// `register web quiet`: it only gets its number.
+    Register(FleetName, String),
+    /// `release config 2`
+    ReleaseConfig(u32),
     /// `restart web`
     Restart(FleetName),
     /// `once 17 restart web`: the same under a key, so that who asks twice gets one deployment.
@@ -240,13 +248,15 @@ impl Deed {
             Deed::RestartAgents(host) | Deed::Heal(host) => Mentions { host: host.as_mut(), ..none },
             Deed::Fleet(spec) => Mentions { fleet: Some(&mut spec.name), ..none },
             Deed::Unfleet(fleet)
+            | Deed::Config(fleet, ..)
+            | Deed::Register(fleet, _)
             | Deed::Restart(fleet)
             | Deed::Once(_, fleet)
             | Deed::Pause(fleet)
             | Deed::Resume(fleet)
             | Deed::Cancel(fleet)
             | Deed::Rollback(fleet) => Mentions { fleet: Some(fleet), ..none },
-            Deed::Deploy(fleet, version) => Mentions { fleet: Some(fleet), version: Some(version), ..none },
+            Deed::Deploy(fleet, version) | Deed::DeployConfigured(fleet, version, _) => Mentions { fleet: Some(fleet), version: Some(version), ..none },
             Deed::Package(named, _) | Deed::Release(named) | Deed::Delete(named) | Deed::Block(named) | Deed::Unblock(named) => {
                 Mentions { version: Some(&mut named.version), ..none }
             }
@@ -255,6 +265,7 @@ impl Deed {
             | Deed::Network { .. }
             | Deed::Luck(_)
             | Deed::Hosts(..)
+            | Deed::ReleaseConfig(_)
             | Deed::Tick(_)
             | Deed::CrashCoordinator { .. }
             | Deed::StartCoordinator

@@ -58,7 +58,12 @@ pub(super) fn understand(line: &str, words: &[&str]) -> Result<Deed, CommandErro
             let how = words.get(2..on).ok_or_else(|| bad(line, "fail HOST|all HOW on VERSION"))?;
             Deed::Fail(host, behaviour(how)?, read(word(on + 1), "a version")?)
         }
-        "deploy" => Deed::Deploy(fleet()?, read(word(2), "a version")?),
+        "deploy" => match word(3).and_then(|w| w.strip_prefix('c')) {
+            Some(number) => Deed::DeployConfigured(fleet()?, read(word(2), "a version")?, read(Some(number), "a number")?),
+            None => Deed::Deploy(fleet()?, read(word(2), "a version")?),
+        },
+        "config" => Deed::Config(fleet()?, read(word(2), "a content")?, behaviour(&words[3..])?),
+        "register" => Deed::Register(fleet()?, read(word(2), "a content")?),
         "restart" => match word(1) {
             Some("agents") => Deed::RestartAgents(None),
             Some("agent") => Deed::RestartAgents(Some(second()?)),
@@ -70,6 +75,7 @@ pub(super) fn understand(line: &str, words: &[&str]) -> Result<Deed, CommandErro
         "resume" => Deed::Resume(fleet()?),
         "cancel" => Deed::Cancel(fleet()?),
         "rollback" => Deed::Rollback(fleet()?),
+        "release" if word(1) == Some("config") => Deed::ReleaseConfig(read(word(2), "a number")?),
         "release" => Deed::Release(named()?),
         "delete" => Deed::Delete(named()?),
         "block" => Deed::Block(named()?),

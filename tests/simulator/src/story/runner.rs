@@ -154,6 +154,8 @@ fn is_done(sim: &Simulation, world: &World) -> bool {
 fn said(deed: &Deed, reply: Reply) -> Option<String> {
     match reply {
         Reply::Answer(Some(Ok(Answer::Deployment(id)))) => Some(id.to_string()),
+        Reply::Answer(Some(Ok(Answer::Configuration { number, deployment: Some(id), .. }))) => Some(format!("c{number} {id}")),
+        Reply::Answer(Some(Ok(Answer::Configuration { number, .. }))) => Some(format!("c{number}")),
         Reply::Answer(Some(Ok(_))) => None,
         Reply::Answer(Some(Err(rejected))) => Some(format!("refused: {rejected}")),
         Reply::Answer(None) => Some("no answer: the coordinator is down".into()),

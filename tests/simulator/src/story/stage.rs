@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use pilotage_coordinator_core::input::What;
+use pilotage_coordinator_core::world::configuration::Numbers;
 use pilotage_coordinator_core::{Answer, Rejected, Request};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::fleet::Labels;
@@ -98,6 +99,16 @@ impl Stage {
             Deed::Unfleet(fleet) => return self.asks(Request::DeleteFleet { fleet: fleet.clone() }),
             Deed::Label(host, labels) => return self.asks(Request::LabelHost { host: host.clone(), labels: labels.clone() }),
             Deed::Deploy(fleet, version) => return self.asks(Request::Deploy { fleet: fleet.clone(), what: What::Version(version.clone()) }),
+            Deed::DeployConfigured(fleet, version, number) => {
+                let what = What::Configured { what: Box::new(What::Version(version.clone())), config: Some(*number) };
+                return self.asks(Request::Deploy { fleet: fleet.clone(), what });
+            }
+            Deed::Config(fleet, content, behaviour) => {
+                sim.behaviours.set(config(content), None, *behaviour);
+                return vec![self.configure(fleet, content, true)];
+            }
+            Deed::Register(fleet, content) => return vec![self.configure(fleet, content, false)],
+            Deed::ReleaseConfig(number) => return self.asks(Request::ReleaseConfiguration { app: self.app.clone(), number: *number }),
             Deed::Restart(fleet) => return self.asks(Request::Deploy { fleet: fleet.clone(), what: What::Restart }),
             Deed::Once(key, fleet) => return vec![self.once(*key, fleet)],
             Deed::Pause(fleet) => return self.about(fleet, |id| Request::Pause { id }),
@@ -232,6 +243,16 @@ impl Stage {
         Reply::Answer(answer)
     }
 
+    fn configure(&mut self, fleet: &FleetName, content: &str, deploy: bool) -> Reply {
+        let digest = config(content);
+        let numbers = Numbers { files: 1, bytes: 9, variables: 1, secrets: 0 };
+        let reply = self.request(Request::PutConfiguration { fleet: fleet.clone(), digest, numbers, deploy });
+        if let Reply::Answer(Some(Ok(Answer::Configuration { number, .. }))) = &reply {
+            self.sim.telling.number(digest, *number);
+        }
+        reply
+    }
+
     fn delete(&mut self, named: &Named) -> Reply {
         let (app, digest) = (self.app(&named.app), self.digest(named));
         let reply = self.request(Request::DeletePackage { digest });
@@ -264,6 +285,11 @@ impl Default for Stage {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The digest of a configuration of this content.
+fn config(content: &str) -> Digest {
+    Digest::of(format!("configuration {content}").as_bytes())
 }
 
 fn started(seed: u64, heartbeat: Millis) -> Simulation {

@@ -43,7 +43,7 @@ impl Application {
     pub fn serves(&self, host: &HostName, behaviours: &Behaviours, now: Time) -> bool {
         !self.starved
             && self.process.is_some_and(|p| match p.release {
-                Some(release) => behaviours.of(&release.package, host).answers(p.started, now),
+                Some(release) => behaviours.of(&release, host).answers(p.started, now),
                 None => true,
             })
     }
@@ -51,7 +51,7 @@ impl Application {
     /// Ends a process that its own behaviour has ended.
     pub fn settle(&mut self, host: &HostName, behaviours: &Behaviours, now: Time) {
         let gone = self.process.is_some_and(|p| {
-            p.release.is_some_and(|r| behaviours.of(&r.package, host).gone(p.started, now))
+            p.release.is_some_and(|r| behaviours.of(&r, host).gone(p.started, now))
         });
         if gone {
             self.process = None;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use pilotage_shared::digest::Digest;
 use pilotage_shared::name::HostName;
+use pilotage_shared::release::Release;
 use pilotage_shared::run::Event;
 use pilotage_shared::time::{Millis, Time};
 
@@ -83,7 +84,7 @@ pub struct Behaviours {
 }
 
 impl Behaviours {
-    /// Says how a package behaves, on one host or on all.
+    /// Says how a package or a configuration behaves, on one host or on all.
     pub fn set(&mut self, package: Digest, host: Option<&HostName>, behaviour: Behaviour) {
         match host {
             Some(host) => self.on.insert((package, host.clone()), behaviour),
@@ -91,9 +92,14 @@ impl Behaviours {
         };
     }
 
-    /// How a package behaves on a host.
-    pub fn of(&self, package: &Digest, host: &HostName) -> Behaviour {
-        let here = self.on.get(&(*package, host.clone()));
-        here.or_else(|| self.everywhere.get(package)).copied().unwrap_or_default()
+    /// How a release behaves on a host: as its package, and where that is good as its configuration.
+    pub fn of(&self, release: &Release, host: &HostName) -> Behaviour {
+        let package = self.one(&release.package, host);
+        if package == Behaviour::default() { release.config.map(|config| self.one(&config, host)).unwrap_or_default() } else { package }
+    }
+
+    fn one(&self, digest: &Digest, host: &HostName) -> Behaviour {
+        let here = self.on.get(&(*digest, host.clone()));
+        here.or_else(|| self.everywhere.get(digest)).copied().unwrap_or_default()
     }
 }

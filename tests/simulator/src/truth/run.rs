@@ -128,12 +128,12 @@ impl RunDirectory {
 
 /// The plan of a run between two ordinary bundles: each stops, starts and validates itself by a hook.
 pub fn plan(to_health: bool, from: Option<bool>, again: bool) -> Plan {
-    let script = |event: Event| Script { location: event.to_string(), timeout: Millis::seconds(60), runas: None, sudo: false };
+    let script = |event: Event| Script { location: event.to_string(), timeout: Millis::seconds(60), ..Script::default() };
     let hooks = || -> Hooks {
         let events = [Event::ApplicationStop, Event::ApplicationStart, Event::ValidateService];
         events.map(|event| (event, vec![script(event)])).into_iter().collect::<BTreeMap<_, _>>()
     };
-    Plan { to: hooks(), from: from.map(|_| hooks()), to_health, from_health: from.unwrap_or(false), again }
+    Plan { to: hooks(), from: from.map(|_| hooks()), to_health, from_health: from.unwrap_or(false), again, ..Plan::default() }
 }
 
 /// Where a run happens.
@@ -216,6 +216,7 @@ impl Run {
                     let end = self.adopt(task, app, scene);
                     self.ended(scene, task, end)?;
                 }
+                Next::Wait(_) | Next::Reboot(_) => return Err("no script of a simulated package asks for anything".to_owned()),
                 Next::TurnBack(turn) => self.record(scene, Entry::Turned(turn))?,
                 Next::Close(outcome) => self.record(scene, Entry::Closed(outcome))?,
                 Next::Finished(_) => {
@@ -237,6 +238,7 @@ impl Run {
             turn_back: self.directory.turn_back.clone(),
             to_refused: refused(self.directory.to()),
             from_refused: self.directory.from().and_then(refused),
+            reboot_refused: None,
         }
     }
 
@@ -300,7 +302,8 @@ impl Run {
             let cause = match task {
                 Task::Hook { .. } if wrong == Wrong::Hangs => Cause::TimedOut,
                 Task::Hook { .. } => Cause::Exited(1),
-                Task::Verify | Task::Keep | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => Cause::Own,
+                Task::Verify | Task::Keep | Task::Prepare | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => Cause::Own,
+                Task::Drain | Task::Stop(_) | Task::Start(_) => Cause::Own,
             };
             return Some(failed(cause, ""));
         }
@@ -323,7 +326,7 @@ impl Run {
     /// In which way a task goes wrong here; none: it does not.
     fn fails(&self, task: Task, scene: &Scene<'_>) -> Option<Wrong> {
         let back = self.directory.journal.turned().is_some();
-        let behaviour = |release: Option<Release>| release.map(|r| scene.behaviours.of(&r.package, scene.host)).unwrap_or_default();
+        let behaviour = |release: Option<Release>| release.map(|r| scene.behaviours.of(&r, scene.host)).unwrap_or_default();
         let wrong = |of: Behaviour, event: Event| (of.fails_at == Some(event)).then_some(of.wrong);
         match task {
             Task::Hook { side: Side::From, event: Event::ValidateService, .. } => behaviour(self.directory.from()).fails_back.then_some(Wrong::Fails),
@@ -334,7 +337,8 @@ impl Run {
             // Ours: it fails, or it is done.
             Task::Switch if !back => wrong(behaviour(Some(self.directory.to())), task.event()).map(|_| Wrong::Fails),
             Task::Hook { side: Side::From, event: Event::ApplicationStop, .. } => wrong(behaviour(self.directory.from()), Event::ApplicationStop),
-            Task::Hook { .. } | Task::Switch | Task::Unswitch | Task::Verify | Task::Keep | Task::Health(_) | Task::Commit => None,
+            Task::Hook { .. } | Task::Switch | Task::Unswitch | Task::Verify | Task::Keep | Task::Prepare | Task::Health(_) | Task::Commit => None,
+            Task::Drain | Task::Stop(_) | Task::Start(_) => None,
         }
     }
 
@@ -349,7 +353,7 @@ impl Run {
             }
             Task::Switch => (app.installed, app.mixed) = (Some(to), false),
             Task::Unswitch => (app.installed, app.mixed) = (from, false),
-            Task::Hook { .. } | Task::Verify | Task::Keep | Task::Health(_) | Task::Commit => {}
+            Task::Hook { .. } | Task::Verify | Task::Keep | Task::Prepare | Task::Health(_) | Task::Commit | Task::Drain | Task::Stop(_) | Task::Start(_) => {}
         }
     }
 }
@@ -364,7 +368,7 @@ fn wrong_fault(wrong: Wrong) -> Fault {
 }
 
 fn takes_no_time(task: Task) -> bool {
-    matches!(task, Task::Verify | Task::Commit)
+    matches!(task, Task::Verify | Task::Prepare | Task::Commit)
 }
 
 fn failed(cause: Cause, message: &str) -> End {

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::journal::{Entry, Record, line};
 use crate::lifecycle::tests::hooks;
+use crate::lifecycle::{Retry, Ways};
 use crate::run::report::report;
 use crate::run::request::{Contract, Permit, Target};
 
@@ -29,10 +30,12 @@ fn request(kind: Kind) -> Request {
         to: target("2"),
         from: Some(target("1")),
         hook_timeout: Millis::seconds(60),
-        contract: Contract { application: "web".into(), deployment_group: "prod".into(), deployment_id: "prod.1".into() },
+        contract: Contract { application: "web".into(), deployment_group: "prod".into(), deployment_group_id: None, deployment_id: "prod.1".into() },
         variables: Default::default(),
+        changes: Default::default(),
         proofs: Vec::new(),
         state: "/var/lib/pilotage".into(),
+        host: Default::default(),
     }
 }
 
@@ -41,13 +44,15 @@ fn permit() -> Kind {
 }
 
 fn sight() -> Sight {
-    Sight { uptime: Uptime(500), boot: BootId::default(), revoked: None, turn_back: None, to_refused: None, from_refused: None }
+    Sight { uptime: Uptime(500), boot: BootId::default(), revoked: None, turn_back: None, to_refused: None, from_refused: None, reboot_refused: None }
 }
 
 fn plan() -> Plan {
     let to = [Event::ApplicationStop, Event::ApplicationStart, Event::ValidateService];
-    Plan { to: hooks(&to), from: Some(hooks(&to)), to_health: false, from_health: false, again: false }
+    Plan { to: hooks(&to), from: Some(hooks(&to)), ..Plan::default() }
 }
+
+const RETRY: Retry = Retry { times: 3, wait: Millis(100), at_most: Millis(1000) };
 
 fn hook(side: Side, event: Event) -> Task {
     Task::Hook { side, event, script: 0 }
@@ -89,7 +94,7 @@ fn check(entries: Vec<Entry>, sight: Sight, expected: &Step) {
 
 #[test]
 fn the_permission_is_tested_immediately_before_the_first_disturbing_task() {
-    let kept = || until(Task::Keep, End::good());
+    let kept = || until(Task::Prepare, End::good());
     let why = |text: &str| Step::Close(Outcome::NotBegun { why: Why::lossy(text) });
     check(kept(), sight(), &Step::Disturb);
     check(kept(), Sight { uptime: Uptime(1001), ..sight() }, &why("the permission ran out 1ms ago"));
@@ -204,7 +209,7 @@ fn what_is_blocked_is_switched_back_to_but_not_started() {
 fn the_phase_and_the_report_come_from_the_journal() {
     let validate = hook(Side::To, Event::ValidateService);
     let mut entries = until(validate, failed(Cause::Exited(1)));
-    assert_eq!(journal(until(Task::Keep, End::good())).phase(), Phase::Beginning);
+    assert_eq!(journal(until(Task::Prepare, End::good())).phase(), Phase::Beginning);
     assert_eq!(journal(entries.clone()).phase(), Phase::Forward(Event::ValidateService));
     entries.push(Entry::Turned(Turn::Failed(Why::lossy("x"))));
     entries.push(Entry::Closed(Outcome::RolledBack { why: Why::lossy("x") }));
@@ -215,6 +220,102 @@ fn the_phase_and_the_report_come_from_the_journal() {
     let last = report.events.last().unwrap();
     assert_eq!((last.event, last.code, last.exit, last.took_ms), (Event::ValidateService, 4, Some(1), 10));
     assert_eq!(report.events.len(), 4, "stop, switch, start, validate");
+}
+
+/// A hook of the new release that ended so, after everything before it went well; times in milliseconds.
+fn tried(task: Task, tries: &[(u64, u64)], cause: Cause) -> Journal {
+    let mut journal = Journal::default();
+    let mut write = |at: u64, entry: Entry| journal.record(Record { at: Uptime(at), wall: at, entry }).unwrap();
+    write(0, Entry::Opened { boot: BootId::default() });
+    let before = lifecycle::forward(&plan()).into_iter().take_while(|t| *t != task);
+    write(0, Entry::Began { task: Task::Verify, process: None });
+    write(0, Entry::Ended { task: Task::Verify, end: End::good() });
+    write(0, Entry::Disturbed);
+    for task in before.skip(1) {
+        write(0, Entry::Began { task, process: None });
+        write(0, Entry::Ended { task, end: End::good() });
+    }
+    for (began, ended) in tries {
+        write(*began, Entry::Began { task, process: None });
+        write(*ended, Entry::Ended { task, end: failed(cause) });
+    }
+    journal
+}
+
+#[test]
+fn a_script_that_asks_for_it_is_tried_again_within_its_bounds() {
+    let start = hook(Side::To, Event::ApplicationStart);
+    let patient = Plan { to_ways: Ways { retry: Some(RETRY), ..Ways::default() }, ..plan() };
+    let at = |uptime: u64| Sight { uptime: Uptime(uptime), ..sight() };
+    let step = |plan: &Plan, tries: &[(u64, u64)], sight: Sight| next(&request(permit()), plan, &tried(start, tries, Cause::Later), &sight);
+    let refused = Step::TurnBack(Turn::Failed(Why::lossy("ApplicationStart exit 21, try again later, for too long \"db says no\"")));
+    assert_eq!(step(&plan(), &[(10, 20)], at(30)), refused, "a package without x-pilotage means nothing by it");
+    assert_eq!(step(&patient, &[(10, 20)], at(30)), Step::Wait(Uptime(120)));
+    assert_eq!(step(&patient, &[(10, 20)], at(120)), Step::Do(start));
+    let asked = Sight { turn_back: Some(Why::lossy("web@1 is wanted again")), ..at(30) };
+    assert_eq!(step(&patient, &[(10, 20)], asked), Step::TurnBack(Turn::Asked(Why::lossy("web@1 is wanted again"))), "a wait is a boundary");
+    assert_eq!(step(&patient, &[(10, 20), (120, 130), (230, 240), (340, 350)], at(500)), refused, "three times and no more");
+    assert_eq!(step(&patient, &[(10, 20), (120, 980)], at(2000)), refused, "not later than one second after the first");
+    let mut other_boot = tried(start, &[(10, 20)], Cause::Later);
+    other_boot.record(Record { at: Uptime(1), wall: 1, entry: Entry::Resumed { boot: BootId([3; 16]) } }).unwrap();
+    let rebooted = Sight { boot: BootId([3; 16]), ..at(2) };
+    assert_eq!(next(&request(permit()), &patient, &other_boot, &rebooted), Step::Do(start), "a reboot is later");
+}
+
+#[test]
+fn a_script_that_asks_for_a_reboot_gets_it_where_the_host_allows_it_and_the_run_goes_on_behind_it() {
+    let start = hook(Side::To, Event::ApplicationStart);
+    let asked = || tried(start, &[(10, 20)], Cause::Reboot);
+    assert_eq!(next(&request(permit()), &plan(), &asked(), &sight()), Step::Reboot(start));
+    let refused = Sight { reboot_refused: Some(Why::lossy("this host does not allow it")), ..sight() };
+    let why = Why::lossy("ApplicationStart asks for a reboot (exit 194): this host does not allow it");
+    assert_eq!(next(&request(permit()), &plan(), &asked(), &refused), Step::TurnBack(Turn::Failed(why)));
+    let mut after = asked();
+    let mut write = |entry: Entry| after.record(Record { at: Uptime(5), wall: 5, entry }).unwrap();
+    write(Entry::Resumed { boot: BootId([3; 16]) });
+    let rebooted = Sight { boot: BootId([3; 16]), ..sight() };
+    let validate = hook(Side::To, Event::ValidateService);
+    assert_eq!(next(&request(permit()), &plan(), &after, &rebooted), Step::Do(validate));
+    let mut write = |entry: Entry| after.record(Record { at: Uptime(5), wall: 5, entry }).unwrap();
+    write(Entry::Began { task: validate, process: None });
+    write(Entry::Ended { task: validate, end: End::good() });
+    write(Entry::Resumed { boot: BootId([4; 16]) });
+    let again = Sight { boot: BootId([4; 16]), ..sight() };
+    let turn = Turn::Failed(Why::lossy("the host was rebooted in the middle of the run"));
+    assert_eq!(next(&request(permit()), &plan(), &after, &again), Step::TurnBack(turn), "the second one nobody asked for");
+}
+
+#[test]
+fn preflight_runs_with_the_permission_and_its_failure_begins_nothing() {
+    let look = hook(Side::To, Event::Preflight);
+    let plan = Plan { to: hooks(&[Event::Preflight]), ..plan() };
+    let verified = || vec![Entry::Began { task: Task::Verify, process: None }, Entry::Ended { task: Task::Verify, end: End::good() }];
+    let step = |entries: Vec<Entry>, sight: Sight| next(&request(permit()), &plan, &journal(entries), &sight);
+    assert_eq!(step(verified(), sight()), Step::Do(look));
+    let late = Sight { revoked: Some(Why::lossy("pinned")), ..sight() };
+    assert_eq!(step(verified(), late), Step::Close(Outcome::NotBegun { why: Why::lossy("pinned") }));
+    let mut failing = verified();
+    failing.extend([Entry::Began { task: look, process: None }, Entry::Ended { task: look, end: failed(Cause::Exited(3)) }]);
+    assert_eq!(step(failing, sight()), Step::Close(Outcome::NotBegun { why: Why::lossy("Preflight exit 3 \"db says no\"") }));
+}
+
+#[test]
+fn who_is_only_told_decides_nothing() {
+    let (failure, rollback) = (hook(Side::To, Event::OnFailure), hook(Side::From, Event::OnRollback));
+    let plan = Plan { to: hooks(&[Event::OnFailure]), from: Some(hooks(&[Event::OnRollback])), ..plan() };
+    let mut entries = vec![Entry::Disturbed];
+    for (task, end) in [(Task::Verify, End::good()), (Task::Keep, End::good()), (Task::Switch, failed(Cause::Own))] {
+        entries.extend([Entry::Began { task, process: None }, Entry::Ended { task, end }]);
+    }
+    entries.push(Entry::Turned(Turn::Failed(Why::lossy("x"))));
+    let step = |entries: &[Entry], sight: Sight| next(&request(permit()), &plan, &journal(entries.to_vec()), &sight);
+    assert_eq!(step(&entries, sight()), Step::Do(failure));
+    entries.extend([Entry::Began { task: failure, process: None }, Entry::Ended { task: failure, end: failed(Cause::Lost) }]);
+    assert_eq!(step(&entries, sight()), Step::Do(Task::Unswitch), "what was lost is not told again");
+    entries.extend([Entry::Began { task: Task::Unswitch, process: None }, Entry::Ended { task: Task::Unswitch, end: End::good() }]);
+    assert_eq!(step(&entries, sight()), Step::Do(rollback));
+    entries.extend([Entry::Began { task: rollback, process: None }, Entry::Ended { task: rollback, end: failed(Cause::TimedOut) }]);
+    assert_eq!(step(&entries, sight()), Step::Close(Outcome::RolledBack { why: Why::lossy("x") }));
 }
 
 /// What the runs of the property test do to the host.
@@ -238,8 +339,9 @@ impl Dice {
 
 fn any_plan() -> impl Strategy<Value = Plan> {
     let side = || prop::sample::subsequence(Event::ALL.to_vec(), 0..=Event::ALL.len()).prop_map(|events| hooks(&events));
-    (side(), prop::option::of(side()), any::<bool>(), any::<bool>())
-        .prop_map(|(to, from, to_health, from_health)| Plan { to, from, to_health, from_health, again: false })
+    let ways = || (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(service, drain, retries)| Ways { service, drain, retry: retries.then_some(RETRY) });
+    (side(), prop::option::of(side()), any::<bool>(), any::<bool>(), ways(), ways())
+        .prop_map(|(to, from, to_health, from_health, to_ways, from_ways)| Plan { to, from, to_health, from_health, again: false, to_ways, from_ways })
 }
 
 /// Performs one step as the deployer would, and dies inside it when the dice say so. The journal's file is all that is left.
@@ -254,6 +356,8 @@ fn perform(step: Step, journal: &mut Journal, file: &mut Vec<u8>, world: &mut Wo
         Step::TurnBack(turn) => write(journal, Entry::Turned(turn)),
         Step::Close(outcome) => write(journal, Entry::Closed(outcome)),
         Step::Finished(outcome) => return Some(outcome),
+        Step::Wait(_) => {}
+        Step::Reboot(task) => panic!("{task:?} has not asked for it"),
         Step::Adopt(task, _) => {
             let lost = journal.began_in() != journal.boot() || dice.one_in(2);
             let end = if lost { failed(Cause::Lost) } else { End::good() };
@@ -270,12 +374,13 @@ fn perform(step: Step, journal: &mut Journal, file: &mut Vec<u8>, world: &mut Wo
                 return None;
             }
             world.started.push(task);
-            let end = if dice.one_in(6) && !matches!(task, Task::Unswitch) { failed(Cause::Own) } else { End::good() };
+            let later = matches!(task, Task::Hook { .. }) && dice.one_in(5);
+            let end = if dice.one_in(6) && !matches!(task, Task::Unswitch) { failed(if later { Cause::Later } else { Cause::Own }) } else { End::good() };
             match (task, &end) {
                 (Task::Switch, End::Good { .. }) => world.files = Some(true),
                 (Task::Switch, End::Failed(_)) => world.files = Some(false),
                 (Task::Unswitch, _) => world.files = None,
-                (Task::Verify | Task::Keep | Task::Hook { .. } | Task::Health(_) | Task::Commit, _) => {}
+                (Task::Verify | Task::Keep | Task::Prepare | Task::Hook { .. } | Task::Health(_) | Task::Commit | Task::Drain | Task::Stop(_) | Task::Start(_), _) => {}
             }
             if !dice.one_in(12) {
                 write(journal, Entry::Ended { task, end });
@@ -340,20 +445,22 @@ proptest! {
                 prop_assert_eq!(world.files, Some(true));
                 prop_assert!(forward.iter().copied().all(well));
                 let committing = boot_of_commit(&journal);
-                let together = |t: &&Task| matches!(t, Task::Hook { side: Side::To, .. });
+                let together = |t: &&Task| t.starts(Side::To) && !matches!(t, Task::Health(_));
                 prop_assert!(forward.iter().filter(together).all(|t| journal.ended_in(*t) == committing));
             }
             Outcome::RolledBack { .. } => {
                 prop_assert_eq!(world.files, None);
                 let back = lifecycle::back(&plan, &before_turn(&journal));
                 prop_assert!(back.iter().copied().all(well));
-                prop_assert!(back.iter().filter(|t| starts_old(**t)).all(|t| journal.ended_in(*t) == Some(boot)));
+                prop_assert!(back.iter().filter(|t| t.starts(Side::From)).all(|t| journal.ended_in(*t) == Some(boot)));
             }
             Outcome::NotBegun { .. } => prop_assert!(world.started.iter().all(|t| !t.disturbs()), "{:?}", world),
             Outcome::NeedsHands { why } => prop_assert!(why.as_str().contains("going back failed"), "{}", why),
         }
         for task in journal.begun().into_iter().filter(|t| matches!(t, Task::Hook { side: Side::To, .. }) && t.event() != Event::ApplicationStop) {
-            prop_assert!(world.started.iter().filter(|t| **t == task).count() <= 1, "{:?} was started twice", task);
+            let tries = 1 + journal.records().iter().filter(|r| matches!(&r.entry, Entry::Ended { task: t, end: End::Failed(f) } if *t == task && f.cause == Cause::Later)).count();
+            prop_assert!(tries <= 1 + RETRY.times as usize + 1, "{:?} was tried too often", task);
+            prop_assert!(world.started.iter().filter(|t| **t == task).count() <= tries, "{:?} was started twice", task);
         }
     }
 }
