@@ -158,11 +158,17 @@ pub enum Bug {
     NoLastTest,
     /// R27: a lost hook is started a second time.
     LostHookAgain,
+    /// R9, R10: who is unreachable is lent as if it were down.
+    UnreachableIsFree,
+    /// R34: what was made of a backup commands before a person has gone on.
+    BackupCommands,
+    /// What was asked under a key is done again under it.
+    AskedTwice,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 75] = [
+    pub const ALL: [Bug; 78] = [
         Bug::AnswerBeforeCommit,
         Bug::SessionReused,
         Bug::IntentAnySession,
@@ -238,6 +244,9 @@ impl Bug {
         Bug::BackToUnproved,
         Bug::NoLastTest,
         Bug::LostHookAgain,
+        Bug::UnreachableIsFree,
+        Bug::BackupCommands,
+        Bug::AskedTwice,
     ];
 }
 

@@ -14,6 +14,7 @@ use pilotage_shared::digest::Digest;
 use pilotage_shared::ids::{DeploymentId, HostId};
 use pilotage_shared::limits::{IDEMPOTENCY_KEYS, IDEMPOTENCY_MS};
 use pilotage_shared::name::{AppName, HostName, Why};
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::time::Time;
 use pilotage_shared::wire::Welcome;
 use serde::{Deserialize, Serialize};
@@ -80,7 +81,7 @@ pub fn admit(world: &World, input: &Input, now: Time) -> Result<Admitted, Reject
     if world.epoch.is_none() && !matches!(input.request, Request::Start { .. }) {
         return Err(Rejected::NotStarted);
     }
-    if let Some(remembered) = remembered(world, input)? {
+    if let Some(remembered) = remembered(world, input)?.filter(|_| !planted(Bug::AskedTwice)) {
         return Admitted::new(Vec::new(), remembered);
     }
     let note = Note { by: input.by.clone(), reason: input.reason.clone(), at: now };

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use pilotage_agent_core::acceptable::{HostPolicy, Seen};
 use pilotage_agent_core::slot::permission::{Used, void};
-use pilotage_agent_core::slot::receive::{Received, receive};
+use pilotage_agent_core::slot::receive::{Dropped, Received, receive};
 use pilotage_agent_core::slot::{Act, Bits, RunKind, Sight, Slot, hands, host, next};
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::SessionId;
@@ -20,6 +20,7 @@ use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::time::{Millis, Time, Uptime};
 use pilotage_shared::wire::{Frame, Hello, VERSION};
 
+use crate::coverage::Rule;
 use crate::machine::Machine;
 use crate::network::LinkId;
 use crate::truth::{Behaviours, RunDirectory};
@@ -66,6 +67,12 @@ pub enum Output {
     BeginsAgain(AppName),
     /// A deployer was started beside a living one.
     SecondDeployer(AppName),
+    /// The process dies after the ledger has named a run, before anything else of it is there.
+    DiesInBegin,
+    /// A package could not be fetched.
+    FetchFails,
+    /// A rule has bitten here.
+    Kept(Rule),
     /// A run has ended and its end is in the ledger.
     Closed(AppName, Box<RunDirectory>),
 }
@@ -80,6 +87,8 @@ pub struct Outside<'a> {
     pub retry: Millis,
     /// A fetch that begins now will fail.
     pub fetch_fails: bool,
+    /// The agent dies if it begins a run now.
+    pub dies_in_begin: bool,
 }
 
 /// What a person at the host wants.
@@ -106,7 +115,11 @@ impl Agent {
             Frame::Welcome(welcome) if self.link == Some(link) && self.session.is_none() => {
                 match host::welcome(&machine.disk.host, &welcome) {
                     Ok(record) => machine.disk.host = record,
-                    Err(_) => return self.hang_up(machine, outside), // R33
+                    Err(_) => {
+                        let mut out = self.hang_up(machine, outside);
+                        out.push(Output::Kept(Rule::R33));
+                        return out;
+                    }
                 }
                 self.session = Some(Session::new(&welcome, uptime));
                 self.keep_permissions(welcome.session);
@@ -114,13 +127,19 @@ impl Agent {
             Frame::Goodbye(_) if self.link == Some(link) => return self.hang_up(machine, outside),
             Frame::Intent(intent, _, blocked) if self.session.is_some() => {
                 if self.session.as_ref().is_none_or(|s| s.id != intent.session) && !planted(Bug::IntentAnySession) {
-                    return self.step(machine, outside); // R3
+                    let mut out = self.step(machine, outside);
+                    out.push(Output::Kept(Rule::R3));
+                    return out;
                 }
                 note_blocked(machine, blocked);
                 if let Some(session) = &mut self.session {
                     session.heard(intent.answers, uptime);
                 }
-                self.take(machine, intent, uptime);
+                if let Some(rule) = self.take(machine, intent, uptime) {
+                    let mut out = vec![Output::Kept(rule)];
+                    out.extend(self.step(machine, outside));
+                    return out;
+                }
             }
             Frame::Heard(answers, _, blocked) if self.link == Some(link) => {
                 note_blocked(machine, blocked);
@@ -140,11 +159,14 @@ impl Agent {
         }
     }
 
-    fn take(&mut self, machine: &mut Machine, intent: Intent, uptime: Uptime) {
+    /// Takes an intent, or says by which rule it is dropped.
+    fn take(&mut self, machine: &mut Machine, intent: Intent, uptime: Uptime) -> Option<Rule> {
         let slot = machine.disk.slots.entry(intent.app.clone()).or_default();
         let memory = self.apps.entry(intent.app.clone()).or_insert_with(|| App::new(uptime, machine.lives.get(&intent.app).cloned().unwrap_or_default()));
         match receive(slot, &memory.held, self.session.as_ref().map(|s| &s.id), &intent) {
-            Received::Drop(_) => {}
+            Received::Drop(Dropped::Session) => Some(Rule::R3),
+            Received::Drop(Dropped::Older(_) | Dropped::Jump(_)) => Some(Rule::R5),
+            Received::Drop(Dropped::OlderAnswer) => Some(Rule::R4),
             Received::Take { record } => {
                 if let Some(record) = record {
                     *slot = *record;
@@ -152,6 +174,7 @@ impl Agent {
                 memory.watch(intent.health.as_ref(), intent.first_install, uptime);
                 machine.checks.insert(intent.app.clone(), (intent.health.clone(), intent.first_install));
                 memory.held.intent = Some(intent);
+                None
             }
         }
     }
@@ -215,6 +238,12 @@ impl Agent {
         at
     }
 
+    /// A permission that was not used; a new session makes it void.
+    fn holds_unused(&self, machine: &Machine) -> bool {
+        let unused = |(app, slot): (&AppName, &Slot)| self.apps.get(app).is_some_and(|memory| memory.holds_unused(slot));
+        machine.disk.slots.iter().any(unused)
+    }
+
     fn dial(&mut self, machine: &mut Machine, uptime: Uptime) -> Output {
         (self.dialled, self.session) = (uptime, None);
         for memory in self.apps.values_mut() {
@@ -231,12 +260,13 @@ impl Agent {
     }
 
     fn hang_up(&mut self, machine: &Machine, outside: &Outside<'_>) -> Vec<Output> {
+        let kept = self.holds_unused(machine).then_some(Output::Kept(Rule::R6));
         self.session = None;
         for memory in self.apps.values_mut() {
             memory.forget_session();
         }
         self.retry_at = machine.uptime(outside.now) + outside.retry;
-        self.link.take().map(Output::HangUp).into_iter().collect()
+        kept.into_iter().chain(self.link.take().map(Output::HangUp)).collect()
     }
 
     /// Does the next thing for one app; false when there is none.
@@ -279,10 +309,17 @@ impl Agent {
                 let known = machine.bits.contains(&release);
                 let span = if known { Millis(machine.pace.staging.0 / 4) } else { machine.pace.staging };
                 let good = known || !outside.fetch_fails;
+                if !good {
+                    out.push(Output::FetchFails);
+                }
                 memory.bits = Bits::Working;
                 memory.working = Some((release, uptime + span, good));
             }
             Act::Record { record } => {
+                let blocked = |intent: &&Intent| intent.release.is_some_and(|r| seen.blocked.packages.contains(&r.package));
+                if record.spent > slot.spent && memory.held.intent.as_ref().filter(blocked).is_some() {
+                    out.push(Output::Kept(Rule::R29));
+                }
                 machine.disk.slots.insert(app.clone(), record);
             }
             Act::Begin { record } if record.run.as_ref().is_some_and(|run| run.kind == RunKind::Again) => {
@@ -302,17 +339,30 @@ impl Agent {
                     memory.split = Some(record);
                     return false;
                 }
+                if outside.dies_in_begin {
+                    machine.disk.slots.insert(app.clone(), record);
+                    out.push(Output::DiesInBegin);
+                    return false;
+                }
                 machine.begin(app, record, Some(intent.clone()), begin_by, standing);
                 out.push(Output::Begins { intent, age, busy });
             }
             Act::Resume => {
+                if machine.runs.get(app).is_none_or(|u| !u.run.directory.journal.records().is_empty()) {
+                    out.push(Output::Kept(Rule::R7));
+                }
                 if !machine.resume(app, outside.now) {
                     out.push(Output::SecondDeployer(app.clone()));
                     return false;
                 }
             }
             Act::TurnBack(why) => match machine.runs.get_mut(app) {
-                Some(underway) if underway.run.directory.turn_back.is_none() => underway.run.directory.turn_back = Some(why),
+                Some(underway) if underway.run.directory.turn_back.is_none() => {
+                    if seen.blocked.packages.contains(&underway.run.directory.to().package) {
+                        out.push(Output::Kept(Rule::R29));
+                    }
+                    underway.run.directory.turn_back = Some(why);
+                }
                 Some(_) | None => return false,
             },
             Act::Close { record } => {

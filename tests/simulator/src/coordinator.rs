@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pilotage_coordinator_core::replay::codec::{MAGIC, Writer};
 use pilotage_coordinator_core::world::Settings;
 use pilotage_coordinator_core::world::load::Record;
-use pilotage_coordinator_core::replay::codec::{MAGIC, Writer};
 use pilotage_coordinator_core::{Answer, Change, Input, Key, Rejected, Touched, World, admit, plan};
+use pilotage_shared::health::HealthNote;
 use pilotage_shared::name::{FleetName, HostName, Reason};
 use pilotage_shared::principal::Principal;
 use pilotage_shared::time::Time;
@@ -25,6 +26,8 @@ pub struct Coordinator {
     settings: Settings,
     /// On disk.
     pub store: Store,
+    /// A part of a commit whose end is missing: on the disk beside the store, until a start finds it.
+    torn: Vec<(Key, Option<Record>)>,
     /// The living process; none between a crash and a start.
     pub life: Option<Life>,
     /// What is recorded of it, where somebody wants it.
@@ -75,7 +78,7 @@ pub struct Drained {
 impl Coordinator {
     /// An empty store and no process.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, store: Store::new(), life: None, recording: None }
+        Self { settings, store: Store::new(), torn: Vec::new(), life: None, recording: None }
     }
 
     /// Times set by the operator.
@@ -90,12 +93,22 @@ impl Coordinator {
 
     /// A process loads the store; its first input must be its start.
     pub fn boot(&mut self, now: Time) {
+        // A commit without its end was none: the record store drops it whole (that it does is tested in `shared/disk`).
+        self.torn.clear();
         let world = self.stored();
         if let Some(recording) = &mut self.recording {
-            recording.bytes.extend_from_slice(MAGIC);
-            recording.bytes.extend(recording.writer.checkpoint(&world, &BTreeSet::new(), now, 0));
+            recording.begin(&world, &BTreeSet::new(), now);
         }
         self.life = Some(Life { world, wake_at: None, touched: Touched::default() });
+    }
+
+    /// It is recorded from now on.
+    pub fn record(&mut self, now: Time) {
+        let mut recording = Recording::default();
+        if let Some(life) = &self.life {
+            recording.begin(&life.world, &life.touched.fleets, now);
+        }
+        self.recording = Some(recording);
     }
 
     /// The world as the store has it.
@@ -103,14 +116,23 @@ impl Coordinator {
         World::load(self.settings, self.store.values().cloned())
     }
 
-    /// The store was made of a backup (R34).
-    pub fn begin_recovery(&mut self, now: Time) {
+    /// The store was made of a backup (R34): by this change.
+    pub fn begin_recovery(&mut self, now: Time) -> Change {
         let mut world = self.stored();
-        for key in world.apply(&Change::Restored { backup: now, at: now }).records {
+        let restored = Change::Restored { backup: now, at: now };
+        for key in world.apply(&restored).records {
             if let Some(record) = world.record(&key) {
                 self.store.insert(key, record);
             }
         }
+        restored
+    }
+
+    /// The process dies in the middle of a commit: half of its records have reached the disk, and their end has not.
+    pub fn tear(&mut self) {
+        let Some(life) = self.life.as_ref() else { return };
+        let half = life.touched.records.len().div_ceil(2);
+        self.torn = life.touched.records.iter().take(half).map(|key| (key.clone(), life.world.record(key))).collect();
     }
 
     /// The process dies: what was not committed is gone.
@@ -176,7 +198,8 @@ impl Coordinator {
     pub fn forgotten(&self) -> Option<Key> {
         let world = self.world()?;
         let keys = world.keys();
-        let missing = keys.iter().find(|key| world.record(key).as_ref() != self.store.get(*key).or(None) && !self.fresh(key, world));
+        let differs = |key: &Key| world.record(key).map(durable) != self.store.get(key).cloned().map(durable);
+        let missing = keys.iter().find(|key| differs(key) && !self.fresh(key, world));
         let known: BTreeSet<&Key> = keys.iter().collect();
         missing.cloned().or_else(|| self.store.keys().find(|key| !known.contains(*key)).cloned())
     }
@@ -185,6 +208,26 @@ impl Coordinator {
     fn fresh(&self, key: &Key, world: &World) -> bool {
         let first = World::new(self.settings);
         !self.store.contains_key(key) && first.record(key).is_some() && first.record(key) == world.record(key)
+    }
+}
+
+/// A record without what is only remembered: the words of the last health check are written when something else is.
+fn durable(record: Record) -> Record {
+    match record {
+        Record::Slot(app, host, mut slot) => {
+            if let Some(status) = &mut slot.status {
+                status.health = HealthNote::default();
+            }
+            Record::Slot(app, host, slot)
+        }
+        other => other,
+    }
+}
+
+impl Recording {
+    fn begin(&mut self, world: &World, dirty: &BTreeSet<FleetName>, now: Time) {
+        self.bytes.extend_from_slice(MAGIC);
+        self.bytes.extend(self.writer.checkpoint(world, dirty, now, 0));
     }
 }
 
@@ -212,10 +255,10 @@ impl Life {
         Err(LoopFault(format!("livelock: {ROUNDS} rounds of planning without an input; next is {:?}", next.first())))
     }
 
-    /// Planning the touched fleets gives what planning all would.
+    /// Planning the touched fleets gives what planning all would: the others have nothing to do either.
     fn fixed_point(&self, now: Time) -> Result<(), LoopFault> {
-        let all: BTreeSet<FleetName> = self.world.fleets.keys().cloned().collect();
-        match plan(&self.world, &all, now).changes.first() {
+        let others: BTreeSet<FleetName> = self.world.fleets.keys().filter(|fleet| !self.touched.fleets.contains(*fleet)).cloned().collect();
+        match plan(&self.world, &others, now).changes.first() {
             None => Ok(()),
             Some(change) => Err(LoopFault(format!("fixed point: no touched fleet has anything to do, but all have: {change:?}"))),
         }

@@ -1,12 +1,51 @@
-//! What the seeds have met: each kind of change, wait, fault and request, counted. A kind that stays at zero was not tested.
+//! What the seeds have met, counted: each kind of change, wait, request and end, each rule of the protocol where it bites,
+//! each fault, and each fault in each phase of a host. What stays at zero was not tested.
+//!
+//! What must be met is derived from the enums themselves: a variant that is added is asked for from then on. What cannot be
+//! met here is named in one place, with its reason ([`except`]).
+
+pub mod except;
+pub mod fault;
+pub mod kinds;
+mod matrix;
+pub mod phase;
+pub mod rule;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use fault::{Fault, Strikes};
+pub use phase::HostPhase;
+pub use rule::Rule;
+
+/// So many seeds at least must have met everything.
+pub const ENOUGH: u64 = 5000;
+
+/// Declares an enum of our own with the list of its variants, so that the list cannot lack one.
+macro_rules! listed {
+    ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident),* $(,)? }) => {
+        $(#[$outer])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $($(#[$inner])* $variant),* }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &'static [$name] = &[$($name::$variant),*];
+
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                match self { $($name::$variant => stringify!($variant)),* }
+            }
+        }
+    };
+}
+pub(crate) use listed;
+
 /// Counts by group and kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
-    counts: BTreeMap<(&'static str, String), u64>,
+    counts: BTreeMap<(&'static str, &'static str), u64>,
+    pairs: BTreeMap<(HostPhase, Fault), u64>,
     /// The smallest distance between what served and the floor, over all moments at which a host was taken; negative only
     /// where hosts died by themselves.
     pub margin: Option<i64>,
@@ -14,13 +53,33 @@ pub struct Coverage {
 
 impl Coverage {
     /// One more of this kind.
-    pub fn count(&mut self, group: &'static str, kind: impl Into<String>) {
-        *self.counts.entry((group, kind.into())).or_default() += 1;
+    pub fn count(&mut self, group: &'static str, kind: &'static str) {
+        *self.counts.entry((group, kind)).or_default() += 1;
+    }
+
+    /// A rule has bitten.
+    pub fn rule(&mut self, rule: Rule) {
+        self.count("rule", rule.name());
+    }
+
+    /// A fault has struck.
+    pub fn fault(&mut self, fault: Fault) {
+        self.count("fault", fault.name());
+    }
+
+    /// A fault has struck a host in this phase.
+    pub fn pair(&mut self, phase: HostPhase, fault: Fault) {
+        *self.pairs.entry((phase, fault)).or_default() += 1;
     }
 
     /// How many there were.
-    pub fn of(&self, group: &'static str, kind: &str) -> u64 {
-        self.counts.get(&(group, kind.to_owned())).copied().unwrap_or(0)
+    pub fn of(&self, group: &'static str, kind: &'static str) -> u64 {
+        self.counts.get(&(group, kind)).copied().unwrap_or(0)
+    }
+
+    /// How often this fault has struck a host in this phase.
+    pub fn struck(&self, phase: HostPhase, fault: Fault) -> u64 {
+        self.pairs.get(&(phase, fault)).copied().unwrap_or(0)
     }
 
     /// A host was taken with so much to spare.
@@ -31,11 +90,41 @@ impl Coverage {
     /// Adds another's.
     pub fn join(&mut self, other: &Coverage) {
         for (key, n) in &other.counts {
-            *self.counts.entry(key.clone()).or_default() += n;
+            *self.counts.entry(*key).or_default() += n;
+        }
+        for (key, n) in &other.pairs {
+            *self.pairs.entry(*key).or_default() += n;
         }
         if let Some(margin) = other.margin {
             self.margin(margin);
         }
+    }
+
+    /// Every kind that was never met, though it can be.
+    pub fn kinds_missed(&self) -> Vec<String> {
+        let named = |group: &'static str, kinds: &[&'static str]| {
+            let missed = kinds.iter().filter(|kind| self.of(group, kind) == 0 && except::kind(group, kind).is_none());
+            missed.map(|kind| format!("{group} {kind}")).collect::<Vec<_>>()
+        };
+        let rules: Vec<_> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+        let faults: Vec<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+        let groups = [
+            ("change", kinds::CHANGES),
+            ("waiting", kinds::CAUSES),
+            ("input", kinds::REQUESTS),
+            ("outcome", kinds::OUTCOMES),
+            ("run", kinds::RUN_OUTCOMES),
+            ("rule", &rules),
+            ("fault", &faults),
+        ];
+        groups.into_iter().flat_map(|(group, kinds)| named(group, kinds)).collect()
+    }
+
+    /// Every fault that has struck no host in some phase, though it can.
+    pub fn pairs_missed(&self) -> Vec<String> {
+        let all = HostPhase::ALL.iter().flat_map(|phase| Fault::ALL.iter().map(move |fault| (*phase, *fault)));
+        let missed = all.filter(|(phase, fault)| self.struck(*phase, *fault) == 0 && except::pair(*phase, *fault).is_none());
+        missed.map(|(phase, fault)| format!("{} while {}", fault.name(), phase.name())).collect()
     }
 }
 
@@ -45,7 +134,7 @@ impl fmt::Display for Coverage {
         let mut line = String::new();
         for ((g, kind), n) in &self.counts {
             let item = format!("{kind} {n}");
-            if *g != group || line.len() + item.len() > 110 {
+            if *g != group || line.len() + item.len() > 140 {
                 if !line.is_empty() {
                     writeln!(f, "{line}")?;
                 }
@@ -57,6 +146,9 @@ impl fmt::Display for Coverage {
             line.push_str(&item);
         }
         writeln!(f, "{line}")?;
+        if !self.pairs.is_empty() {
+            matrix::write(self, f)?;
+        }
         match self.margin {
             Some(margin) => writeln!(f, "margin   lowest above a floor when a host was taken: {margin}"),
             None => writeln!(f, "margin   no host was taken"),

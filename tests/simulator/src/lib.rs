@@ -11,8 +11,10 @@ pub mod network;
 pub mod promises;
 pub mod rng;
 pub mod seed;
+pub mod shrink;
 pub mod simulation;
 pub mod story;
+pub mod sweep;
 pub mod trace;
 pub mod truth;
 

@@ -77,8 +77,10 @@ pub struct Machine {
     pub agent: Option<Agent>,
     /// How fast it is.
     pub pace: Pace,
-    /// How much too fast its clock goes, in thousandths.
-    pub drift: u64,
+    /// How much too fast its clock goes, in thousandths; too slowly below zero.
+    pub drift: i64,
+    /// How far its wall clock has jumped, milliseconds.
+    pub jumped: u64,
     /// The fleet's health check and `first_install` as last heard, on the disk: an agent that starts must not guess (R9).
     pub checks: BTreeMap<AppName, (Option<HealthCheck>, bool)>,
     /// What is kept of each application's processes (R27).
@@ -109,6 +111,7 @@ impl Machine {
             agent: None,
             pace: Pace::default(),
             drift: 0,
+            jumped: 0,
             checks: BTreeMap::new(),
             lives: BTreeMap::new(),
             kept: BTreeSet::new(),
@@ -126,12 +129,36 @@ impl Machine {
 
     /// Its own clock.
     pub fn uptime(&self, now: Time) -> Uptime {
-        Uptime((now - self.booted).0 * (THOUSAND + self.drift) / THOUSAND)
+        Uptime((now - self.booted).0 * self.rate() / THOUSAND)
     }
 
     /// When its clock will have come so far.
     pub fn at(&self, uptime: Uptime) -> Time {
-        self.booted + Millis((uptime.0 * THOUSAND).div_ceil(THOUSAND + self.drift))
+        self.booted + Millis((uptime.0 * THOUSAND).div_ceil(self.rate()))
+    }
+
+    fn rate(&self) -> u64 {
+        THOUSAND.saturating_add_signed(self.drift).max(1)
+    }
+
+    /// What its wall clock says; nothing may be decided by it.
+    pub fn wall(&self, now: Time) -> u64 {
+        now.0.wrapping_add(self.jumped)
+    }
+
+    /// A new disk: nothing of ours is left, and nothing runs.
+    pub fn reimage(&mut self, now: Time, rng: &mut Rng) {
+        self.disk = Disk::new(rng);
+        self.runs.clear();
+        self.bits.clear();
+        self.checks.clear();
+        self.lives.clear();
+        self.kept.clear();
+        for app in self.apps.values_mut() {
+            app.die(now);
+            (app.installed, app.mixed) = (None, false);
+        }
+        self.excused = Some(now);
     }
 
     /// A run is under way, with a process or waiting for one.

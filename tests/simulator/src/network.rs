@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pilotage_shared::name::HostName;
 use pilotage_shared::time::{Millis, Time};
 
+use crate::coverage::Fault;
 use crate::rng::Rng;
 
 /// How bad it is, in thousandths of all frames.
@@ -53,6 +54,9 @@ pub enum Side {
     Coordinator,
 }
 
+/// After how many new connections old ones are forgotten.
+const FORGET_EVERY: u64 = 512;
+
 /// Names one connection for ever.
 pub type LinkId = u64;
 
@@ -78,12 +82,19 @@ pub struct Network {
     cuts: BTreeMap<HostName, Cut>,
     /// What happened to frames so far.
     pub tally: BTreeMap<&'static str, u64>,
+    fates: Vec<Fault>,
+    next_fate: Option<Fault>,
 }
 
 impl Network {
     /// No connections yet.
     pub fn new(rng: Rng, rates: Rates) -> Self {
-        Self { rng, rates, links: BTreeMap::new(), next: 1, cuts: BTreeMap::new(), tally: BTreeMap::new() }
+        Self { rng, rates, links: BTreeMap::new(), next: 1, cuts: BTreeMap::new(), tally: BTreeMap::new(), fates: Vec::new(), next_fate: None }
+    }
+
+    /// Another weather, with draws of its own.
+    pub fn weather(&mut self, rng: Rng, rates: Rates) {
+        (self.rng, self.rates) = (rng, rates);
     }
 
     /// Cuts a host off.
@@ -105,8 +116,10 @@ impl Network {
     pub fn open(&mut self, host: &HostName) -> LinkId {
         let id = self.next;
         self.next += 1;
-        // What is closed on both sides and old enough that nothing of it can still arrive is forgotten.
-        self.links.retain(|known, link| link.host_open || link.coordinator_open || known + 4096 > id);
+        // What is closed on both sides and old enough that nothing of it can still arrive is forgotten, now and then.
+        if id.is_multiple_of(FORGET_EVERY) {
+            self.links.retain(|known, link| link.host_open || link.coordinator_open || known + 4096 > id);
+        }
         self.links.insert(id, Link { host: host.clone(), host_open: true, coordinator_open: true });
         id
     }
@@ -147,23 +160,37 @@ impl Network {
             self.count("frame cut off");
             return Vec::new();
         }
-        if self.rng.chance(self.rates.lost) {
+        let fate = self.next_fate.take();
+        if self.rng.chance(self.rates.lost) || fate == Some(Fault::FrameLost) {
             self.count("frame lost");
+            self.fates.push(Fault::FrameLost);
             return Vec::new();
         }
-        let mut arrivals = vec![now + self.way()];
-        if self.rng.chance(self.rates.repeated) {
+        let mut arrivals = vec![now + self.way(fate)];
+        if self.rng.chance(self.rates.repeated) || fate == Some(Fault::FrameRepeated) {
             self.count("frame repeated");
-            let again = Millis(self.way().0 + self.lateness().0);
+            self.fates.push(Fault::FrameRepeated);
+            let again = Millis(self.way(None).0 + self.lateness().0);
             arrivals.push(now + again);
         }
         arrivals
     }
 
-    fn way(&mut self) -> Millis {
+    /// What became of the frame that was sent last.
+    pub fn take_fates(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.fates)
+    }
+
+    /// The next frame that could arrive suffers this.
+    pub fn next_fate(&mut self, fault: Fault) {
+        self.next_fate = Some(fault);
+    }
+
+    fn way(&mut self, fate: Option<Fault>) -> Millis {
         let ordinary = Millis(self.rng.between(self.rates.fastest.0, self.rates.slowest.0));
-        if self.rng.chance(self.rates.late) {
+        if self.rng.chance(self.rates.late) || fate == Some(Fault::FrameLate) {
             self.count("frame late");
+            self.fates.push(Fault::FrameLate);
             return Millis(ordinary.0 + self.lateness().0);
         }
         ordinary

@@ -11,7 +11,7 @@ pub mod host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use pilotage_shared::ids::{DeploymentId, Generation, LedgerId};
+use pilotage_shared::ids::{DeploymentId, Epoch, Generation, LedgerId};
 use pilotage_shared::intent::{Go, Intent};
 use pilotage_shared::name::{AppName, FleetName, HostName};
 use pilotage_shared::release::Release;
@@ -19,6 +19,9 @@ use pilotage_shared::time::Time;
 
 use course::New;
 pub use grant::{Grant, Grants};
+
+/// Lives of coordinators that a host does not go back to, at least (R33).
+const REMEMBERED: usize = 8;
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,13 +74,24 @@ impl Lie {
     }
 }
 
+/// A host has seen more than a restored store knows of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// A new ledger knows nothing of it.
+    pub ledger: LedgerId,
+    /// By the host.
+    pub seen: Generation,
+    /// Of the restored store.
+    pub counter: Generation,
+}
+
 /// What is known of one coordinator's words; another has its own.
 #[derive(Clone, Debug, Default)]
 pub struct Ledgers {
     words: BTreeMap<(AppName, HostName), Word>,
     rollbacks: BTreeMap<(FleetName, New), BTreeSet<DeploymentId>>,
     acknowledged: BTreeMap<FleetName, u32>,
-    ahead: BTreeMap<(FleetName, HostName), (Generation, Generation)>,
+    ahead: BTreeMap<(FleetName, HostName), Ahead>,
     recovering: bool,
 }
 
@@ -101,7 +115,7 @@ pub struct Promises {
     /// After a restore: no person has gone on yet (R34).
     pub recovering: bool,
     /// After a restore: what each host had seen above the restored counter, until a person goes on (R18).
-    pub ahead: BTreeMap<(FleetName, HostName), (Generation, Generation)>,
+    pub ahead: BTreeMap<(FleetName, HostName), Ahead>,
     /// Times a host was lent without beginning anything, since something came from outside.
     pub fruitless: BTreeMap<HostName, u32>,
     /// Who lies in this world: what others promise in vain is not looked at.
@@ -115,6 +129,8 @@ pub struct Promises {
     admitted: BTreeMap<HostName, BTreeSet<HostName>>,
     /// Machines that were set back behind what they had confirmed (R28).
     pub must_not_speak: BTreeMap<HostName, Time>,
+    /// The coordinators' lives that each ledger has met, in their order; as many as it remembers (R33).
+    met: BTreeMap<HostName, (LedgerId, Vec<Epoch>)>,
     /// What each generation has meant to a ledger (R5, R17).
     pub activates: BTreeMap<(HostName, LedgerId, AppName, Generation), Meaning>,
     /// Requests that were acknowledged: how many deployments each fleet has had, at least.
@@ -140,16 +156,42 @@ impl Promises {
     }
 
     /// R5, R17: two contents never share a generation.
-    pub fn arrives(&mut self, host: &HostName, ledger: LedgerId, intent: &Intent) {
+    pub fn arrives(&mut self, host: &HostName, ledger: LedgerId, seen: Generation, intent: &Intent) {
         let key = (host.clone(), ledger, intent.app.clone(), intent.generation);
         let content = (intent.release, intent.deployment.clone());
         if intent.go != Go::Activate {
             return;
         }
+        let known = self.activates.contains_key(&key);
+        self.must(known || seen != intent.generation || self.doubtful.contains(&identity(host)), "8 two contents never share a generation", || {
+            format!("{host} may activate {content:?} at generation {}, and has seen {seen} without it", intent.generation)
+        });
         let before = self.activates.entry(key).or_insert_with(|| content.clone()).clone();
         self.must(before == content, "8 two contents never share a generation", || {
             format!("{host} may activate {before:?} at generation {}, and now {content:?} at the same", intent.generation)
         });
+    }
+
+    /// A host is in a session of this life of a coordinator.
+    pub fn meets(&mut self, host: &HostName, ledger: LedgerId, epoch: Epoch) {
+        let Some((of, met)) = self.met.get_mut(host) else {
+            self.met.insert(host.clone(), (ledger, vec![epoch]));
+            return;
+        };
+        if *of != ledger {
+            (*of, *met) = (ledger, vec![epoch]);
+        } else if met.last() != Some(&epoch) {
+            met.push(epoch);
+            let surplus = met.len().saturating_sub(REMEMBERED);
+            met.drain(..surplus);
+        }
+    }
+
+    /// A machine is as it was: whom it has met since then it does not know.
+    pub fn was_set_back(&mut self, host: &HostName) {
+        self.begun.retain(|(name, _, _), _| name != host);
+        self.activates.retain(|(name, _, _, _), _| name != host);
+        self.met.remove(host);
     }
 
     /// A machine was welcomed.

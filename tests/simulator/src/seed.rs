@@ -3,18 +3,21 @@
 //! Each seed draws first which kinds of misfortune it knows at all (a run in which everything happens at once hides what
 //! only two things together can show), then what happens when.
 
+pub mod aim;
 pub mod heal;
 pub mod people;
+pub mod plots;
 pub mod world;
 
-use pilotage_shared::name::{AppName, FleetName, HostName, Version};
-use pilotage_shared::time::{Millis, Time};
+use pilotage_shared::name::AppName;
+use pilotage_shared::time::Millis;
 
 use crate::coverage::Coverage;
 use crate::promises::{Lie, Violation};
 use crate::rng::Rng;
-use crate::simulation::Simulation;
-use crate::trace::Trace;
+use crate::simulation::Luck;
+use crate::story::deed::Deed;
+use crate::story::stage::{Reply, Stage};
 
 /// What became of a seed.
 #[derive(Clone, Debug)]
@@ -29,61 +32,96 @@ pub struct Report {
     pub steps: u64,
     /// The newest lines, when they were asked for.
     pub trace: Vec<String>,
+    /// What was done to the world.
+    pub deeds: Vec<Deed>,
 }
 
-/// A seed in course: the world, and what its people know of it.
+/// A seed in course: the stage, and how its people and its misfortune draw their deeds.
 pub struct Seed {
-    /// The world.
-    pub sim: Simulation,
+    /// Where it plays.
+    pub stage: Stage,
+    /// All that was done so far: the seed again, without its draws.
+    pub deeds: Vec<Deed>,
     /// Draws of people and misfortune.
     pub rng: Rng,
     /// Kinds of actions that this seed knows, with their weights.
     pub deck: Vec<(people::Action, u64)>,
     /// The apps.
     pub apps: Vec<AppName>,
-    /// The fleets.
-    pub fleets: Vec<FleetName>,
-    /// Versions that were pushed, by app.
-    pub versions: Vec<(AppName, Version)>,
-    /// Names that were joined.
-    pub hosts: Vec<HostName>,
     /// Zones.
     pub zones: u64,
+    /// Versions that people have named so far.
+    pub pushed: u64,
+    /// How many hosts there are at first; none: a few are drawn.
+    pub size: Option<u64>,
+    /// How unlucky processes are once all hosts have joined, in a world of a given size.
+    pub later: Option<Luck>,
     /// The first host says anything.
     pub liar: bool,
 }
 
+impl Seed {
+    /// Does something, and notes it; what it was answered.
+    pub fn perform(&mut self, deed: Deed) -> Vec<Reply> {
+        let replies = self.stage.perform(&deed);
+        self.deeds.push(deed);
+        replies
+    }
+
+    /// Does something of which nobody waits for an answer.
+    fn happens(&mut self, deed: Deed) {
+        self.perform(deed);
+    }
+
+    /// Lets time pass.
+    fn wait(&mut self, milliseconds: u64) {
+        self.perform(Deed::Tick(Millis(milliseconds)));
+    }
+
+    fn is_broken(&self) -> bool {
+        self.stage.sim.promises.broken.is_some()
+    }
+}
+
+/// How a seed is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scale {
+    /// Lines of its trace to keep.
+    pub tail: usize,
+    /// How many hosts its world begins with; none: the seed draws a few.
+    pub hosts: Option<u64>,
+}
+
 /// Runs a seed; keeps so many lines of its trace.
 pub fn run(seed: u64, tail: usize) -> Report {
-    let mut run = world::make(seed);
-    run.sim.trace = Trace::keeping(tail);
+    run_at(seed, Scale { tail, hosts: None })
+}
+
+/// Runs a seed in a world of a certain size.
+pub fn run_at(seed: u64, scale: Scale) -> Report {
+    let mut run = world::make(seed, scale);
     run.open();
     let minutes = run.rng.between(2, 8);
-    let end = run.sim.now + Millis::seconds(60 * minutes);
-    while run.sim.now < end && run.sim.promises.broken.is_none() {
+    let end = run.stage.now() + Millis::seconds(60 * minutes);
+    while run.stage.now() < end && !run.is_broken() {
         let pause = match run.rng.below(4) {
             0 => run.rng.below(300),
             1 => run.rng.below(3_000),
             _ => run.rng.below(20_000),
         };
-        run.sim.run_until(Time(run.sim.now.0 + pause));
+        run.wait(pause);
         run.act();
     }
     // Where the coordinator has lied there is nothing to come back to.
-    if run.sim.promises.broken.is_none() && run.sim.promises.lie != Lie::Coordinator {
-        run.heal();
+    if !run.is_broken() && run.stage.sim.promises.lie != Lie::Coordinator {
+        run.perform(Deed::Rest);
     }
-    let mut coverage = run.sim.coverage.clone();
-    for (kind, n) in &run.sim.network.tally {
+    let Seed { stage: Stage { sim, .. }, deeds, .. } = run;
+    let mut coverage = sim.coverage.clone();
+    for (kind, n) in &sim.network.tally {
         for _ in 0..*n {
-            coverage.count("network", *kind);
+            coverage.count("network", kind);
         }
     }
-    Report {
-        seed,
-        broken: run.sim.promises.broken.clone(),
-        coverage,
-        steps: run.sim.steps(),
-        trace: run.sim.trace.lines().cloned().collect(),
-    }
+    Report { seed, broken: sim.promises.broken.clone(), coverage, steps: sim.steps(), trace: sim.trace.lines().cloned().collect(), deeds }
 }

@@ -7,11 +7,14 @@ mod center;
 mod doubles;
 mod hosts;
 mod operate;
+mod phase;
+mod rules;
 pub mod telling;
 mod watcher;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pilotage_coordinator_core::input::Idempotency;
 use pilotage_coordinator_core::world::Settings;
 use pilotage_coordinator_core::{Answer, Input, Rejected};
 use pilotage_shared::name::{AppName, HostName};
@@ -19,7 +22,7 @@ use pilotage_shared::time::{Millis, Time};
 use pilotage_shared::wire::Frame;
 
 use crate::coordinator::{Coordinator, Store};
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, Fault};
 use crate::machine::Machine;
 use crate::network::{LinkId, Network, Rates, Side};
 use crate::promises::Promises;
@@ -28,8 +31,9 @@ use crate::trace::{BEGINNING, Trace};
 use crate::truth::Behaviours;
 use telling::Telling;
 
-/// Events of one run at most; more is a storm.
+/// Events of one run at most, in a small world and for each host of a large one; more is a storm.
 const EVENTS: u64 = 1_000_000;
+const EVENTS_PER_HOST: u64 = 20_000;
 
 /// What comes at its time.
 #[derive(Clone, Debug)]
@@ -106,12 +110,19 @@ pub struct Simulation {
     pub luck: Luck,
     /// A copy of the store, made by a person.
     pub backup: Option<Store>,
+    /// The copy before that.
+    backup_before: Option<Store>,
     /// Copies of machines.
     snapshots: BTreeMap<HostName, Machine>,
     /// A coordinator that lives on elsewhere.
     other: Option<doubles::Other>,
     /// A host that says anything.
     liar: Option<HostName>,
+    /// What becomes of the next commit.
+    next_commit: Option<Fault>,
+    /// Hosts whose next fetch fails, and whose next begin is their agent's end.
+    next_fetch_fails: BTreeSet<HostName>,
+    next_begin_dies: BTreeSet<HostName>,
     /// Agents whose processes are stopped, until then.
     stalled: BTreeMap<HostName, Time>,
     queue: BTreeMap<(Time, u64), Event>,
@@ -120,9 +131,13 @@ pub struct Simulation {
     wakes: BTreeMap<HostName, (Time, u64)>,
     drains: BTreeMap<Time, u64>,
     inbox: Vec<(Origin, Input)>,
+    /// Under which the next request is made.
+    key: Option<Idempotency>,
     links_of: BTreeMap<HostName, LinkId>,
     greeted: BTreeSet<LinkId>,
     stages: BTreeMap<(HostName, AppName), Time>,
+    /// Apps that statuses have told of.
+    spoken_of: BTreeSet<AppName>,
     answers: BTreeMap<u64, Result<Answer, Rejected>>,
 }
 
@@ -143,9 +158,13 @@ impl Simulation {
             telling: Telling::default(),
             luck: Luck::default(),
             backup: None,
+            backup_before: None,
             snapshots: BTreeMap::new(),
             other: None,
             liar: None,
+            next_commit: None,
+            next_fetch_fails: BTreeSet::new(),
+            next_begin_dies: BTreeSet::new(),
             stalled: BTreeMap::new(),
             queue: BTreeMap::new(),
             serial: 0,
@@ -153,9 +172,11 @@ impl Simulation {
             wakes: BTreeMap::new(),
             drains: BTreeMap::new(),
             inbox: Vec::new(),
+            key: None,
             links_of: BTreeMap::new(),
             greeted: BTreeSet::new(),
             stages: BTreeMap::new(),
+            spoken_of: BTreeSet::new(),
             answers: BTreeMap::new(),
             rng,
         }
@@ -171,8 +192,8 @@ impl Simulation {
             let ((_, serial), event) = entry.remove_entry();
             self.now = self.now.max(at);
             self.taken += 1;
-            let storm = self.taken > EVENTS;
-            self.promises.must(!storm, "simulator", || format!("a storm: {EVENTS} events"));
+            let most = EVENTS.max(self.machines.len() as u64 * EVENTS_PER_HOST);
+            self.promises.must(self.taken <= most, "simulator", || format!("a storm: {most} events"));
             self.take(serial, event);
         }
         if self.promises.broken.is_none() {
@@ -235,7 +256,13 @@ impl Simulation {
 
     fn send(&mut self, link: LinkId, from: Side, frame: Frame) {
         let sent = self.now;
-        for at in self.network.send(link, from, sent) {
+        let arrivals = self.network.send(link, from, sent);
+        for fault in self.network.take_fates() {
+            if let Some(host) = self.network.link(link).map(|l| l.host.clone()) {
+                self.strikes(fault, &host);
+            }
+        }
+        for at in arrivals {
             let frame = Box::new(frame.clone());
             let event = match from {
                 Side::Host => Event::Up { link, frame, sent },

@@ -1,8 +1,13 @@
 //! The story language: an operator's script with golden output, run through both cores on the simulated clock.
 
 pub mod command;
+pub mod deed;
+mod deeds;
+pub(crate) mod fleet;
 pub mod runner;
+mod say;
 pub mod script;
+pub mod stage;
 
 use script::Part;
 

@@ -8,5 +8,5 @@ pub mod behaviour;
 pub mod run;
 
 pub use application::{Application, Process};
-pub use behaviour::{Behaviour, Behaviours, Health};
+pub use behaviour::{Behaviour, Behaviours, Health, Wrong};
 pub use run::{Run, RunDirectory};

@@ -5,24 +5,25 @@
 use pilotage_coordinator_core::change::Change;
 use pilotage_coordinator_core::replay::codec::pieces;
 use pilotage_coordinator_core::replay::{Checkpoint, Piece, Place, Player, Turn};
-use pilotage_shared::time::{Millis, Time};
-use pilotage_simulator::coordinator::Recording;
+use pilotage_shared::time::Millis;
+use pilotage_simulator::seed::Scale;
 use pilotage_simulator::seed::world::make;
+use pilotage_simulator::story::deed::Deed;
 
 const SEEDS: u64 = 40;
 
 fn recorded(seed: u64) -> Vec<Piece> {
-    let mut run = make(seed);
-    run.sim.coordinator.recording = Some(Recording::default());
+    let mut run = make(seed, Scale::default());
+    run.stage.sim.coordinator.record(run.stage.now());
     run.open();
-    let end = run.sim.now + Millis::seconds(120);
-    while run.sim.now < end && run.sim.promises.broken.is_none() {
+    let end = run.stage.now() + Millis::seconds(120);
+    while run.stage.now() < end && run.stage.sim.promises.broken.is_none() {
         let pause = run.rng.below(20_000);
-        run.sim.run_until(Time(run.sim.now.0 + pause));
+        run.perform(Deed::Tick(Millis(pause)));
         run.act();
     }
     // In some seeds another coordinator has taken its place, of which nothing is recorded.
-    run.sim.coordinator.recording.take().map_or_else(Vec::new, |recording| pieces(&recording.bytes).unwrap())
+    run.stage.sim.coordinator.recording.take().map_or_else(Vec::new, |recording| pieces(&recording.bytes).unwrap())
 }
 
 /// Plays what comes behind the first checkpoint; every few turns the world goes through a checkpoint and back.

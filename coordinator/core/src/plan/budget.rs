@@ -65,7 +65,7 @@ impl Budget {
 
     /// R10 for a member that holds no loan: a `down` host is free of the floor, but not of the batch.
     pub fn take(&mut self, facts: &Facts) -> Result<(), Cause> {
-        let down = facts.standing == Counted::Down;
+        let down = facts.standing == Counted::Down || facts.standing == Counted::Unreachable && planted(Bug::UnreachableIsFree);
         if let Some(limit) = self.limit.filter(|limit| self.in_change >= *limit && !(down && planted(Bug::DownIgnoresBatch))) {
             return Err(Cause::Batch { limit });
         }

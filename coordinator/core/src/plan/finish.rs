@@ -159,6 +159,9 @@ fn place(view: &View, facts: &Facts) -> Place {
     if facts.rests_on(&to) && !forward && facts.standing != Counted::Unheard {
         return Place::Done;
     }
+    if facts.bar == Some(Bar::Quarantined) {
+        return Place::Standing(Cause::Quarantined); // that is why it is silent (R28)
+    }
     if let Some(cause) = silent {
         return if cause == Cause::Unheard { Place::Moving(cause) } else { Place::Standing(cause) };
     }
@@ -182,9 +185,8 @@ fn place(view: &View, facts: &Facts) -> Place {
         Some(Bar::Pinned) => return Place::Exception { needs_hands: false },
         Some(Bar::NeedsHands) if !forward => return Place::Exception { needs_hands: true },
         Some(Bar::NeedsHands) => return Place::Standing(Cause::NeedsHands),
-        Some(Bar::Quarantined) => return Place::Standing(Cause::Quarantined),
         Some(Bar::Maintenance) => return Place::Standing(Cause::Maintenance),
-        Some(Bar::Cordoned | Bar::Declines) | None => {}
+        Some(Bar::Quarantined | Bar::Cordoned | Bar::Declines) | None => {}
     }
     if facts.rests_on(&to) {
         return match facts.standing {

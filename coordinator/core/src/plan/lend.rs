@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pilotage_shared::name::HostName;
+use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 
 use super::budget::{Budget, FLEET};
@@ -95,5 +96,6 @@ fn missing(view: &View, scope: &str) -> Vec<Missing> {
 
 /// Heard and told in this session, at rest, not to be left alone (R10).
 fn may_begin(facts: &Facts) -> bool {
-    facts.told && facts.is_heard() && !facts.in_change() && facts.bar.is_none()
+    let speaks = facts.told && facts.is_heard() || facts.standing == Counted::Unreachable && planted(Bug::UnreachableIsFree);
+    speaks && !facts.in_change() && facts.bar.is_none()
 }

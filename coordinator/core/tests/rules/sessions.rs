@@ -167,6 +167,21 @@ fn r28_a_known_ledger_that_has_forgotten_what_it_saw_is_quarantined() {
 }
 
 #[test]
+fn r32_a_quarantined_host_is_waited_for_by_that_name() {
+    let mut rig = Rig::settled("aaa", spec("1"));
+    rig.connect("h1");
+    rig.hosts.get_mut(&host("h1")).unwrap().slot.seen = Generation(0);
+    let status = rig.status("h1");
+    rig.report("h1", status).unwrap();
+    rig.deploy("2");
+    rig.tick(60);
+    let named = rig.waiting().into_iter().find(|w| w.cause.kind() == "quarantined").map(|w| w.hosts);
+    assert_eq!(named, Some(vec![host("h1")]), "{:?}", rig.waiting());
+    rig.restart(2);
+    assert!(rig.waits_for("quarantined"), "it cannot be heard before a person has looked at it: {:?}", rig.waiting());
+}
+
+#[test]
 fn a_status_that_changes_no_fact_costs_no_durable_write() {
     let mut rig = Rig::settled("aaa", spec("1"));
     rig.say("h1", |_| {});

@@ -8,7 +8,7 @@ use pilotage_agent_core::slot::{Bits, Held, RunSight, Slot};
 use pilotage_agent_core::standing::Watched;
 use pilotage_shared::health::{HealthCheck, HealthNote, Standing};
 use pilotage_shared::ids::SessionId;
-use pilotage_shared::intent::{Answers, Intent};
+use pilotage_shared::intent::{Answers, Go, Intent};
 use pilotage_shared::name::Why;
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
@@ -93,6 +93,11 @@ impl App {
     pub fn forget_session(&mut self) {
         self.before = std::mem::take(&mut self.held).intent.or(self.before.take());
         (self.told, self.told_in) = (None, 0);
+    }
+
+    /// It was permitted to begin, and has not.
+    pub fn holds_unused(&self, slot: &Slot) -> bool {
+        self.held.intent.as_ref().is_some_and(|i| i.go == Go::Activate && i.generation > slot.spent && slot.run.is_none())
     }
 
     /// The permission of before is taken for one of the new session (a planted bug).
@@ -199,7 +204,9 @@ impl App {
             Bits::Staged(release) => Some(*release),
             Bits::Absent | Bits::Working | Bits::Failed(_) => None,
         };
-        pilotage_agent_core::slot::status(slot, staged, phase, self.standing(slot, now), HealthNote::default())
+        let last = self.answer.map_or("", |good| if good { "200 OK" } else { "503 Service Unavailable" });
+        let note = HealthNote { last: Why::lossy(last), for_ms: 0 };
+        pilotage_agent_core::slot::status(slot, staged, phase, self.standing(slot, now), note)
     }
 
     /// A status of this sequence was sent.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use pilotage_shared::ids::SessionId;
 use pilotage_shared::intent::{Answers, Intent};
+use pilotage_shared::metrics::HostMetrics;
 use pilotage_shared::name::AppName;
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::status::{Heartbeat, SlotStatus, Status};
@@ -12,6 +13,9 @@ use pilotage_shared::wire::{Frame, Welcome};
 
 /// Frames whose sending time is remembered.
 const REMEMBERED: usize = 64;
+
+/// One status of so many carries readings of the host.
+const READ_EVERY: u64 = 16;
 
 /// A session.
 #[derive(Clone, Debug)]
@@ -113,6 +117,7 @@ impl Session {
         }
         self.seq += 1;
         self.said = Some((slots.clone(), blocked_version));
-        Some(Frame::Status(Status { session: self.id, seq: self.seq, beat: self.beat, blocked_version, slots, metrics: None }))
+        let metrics = self.seq.is_multiple_of(READ_EVERY).then(|| HostMetrics { uptime_seconds: now.0 / 1000, ..HostMetrics::default() });
+        Some(Frame::Status(Status { session: self.id, seq: self.seq, beat: self.beat, blocked_version, slots, metrics }))
     }
 }

@@ -11,7 +11,7 @@ use pilotage_shared::name::{AppName, HostName};
 use pilotage_shared::time::{Millis, Time};
 
 use super::Promises;
-use super::grant::{Grant, Other, Scope, fleet_of, limit, may_count, members};
+use super::grant::{Grant, Other, Scope, fleet_of, limit, looked_at, may_count, members};
 use crate::coordinator::Coordinator;
 use crate::coverage::Coverage;
 
@@ -126,7 +126,9 @@ impl Promises {
                 continue;
             }
             let any = self.counted.get(&(app.clone(), other.host.clone())).copied();
-            let dead = |made: Time| truth.own_deaths.iter().any(|death| *death + grant.unseen_for >= made);
+            // Its clock may go too slowly, by a hundredth at most.
+            let unseen_for = Millis(grant.unseen_for.0 * 102 / 100);
+            let dead = |made: Time| truth.own_deaths.iter().any(|death| *death + unseen_for >= made);
             if other.counted_by.is_some_and(dead) || any.is_some_and(dead) {
                 margin.died += 1;
             }
@@ -151,12 +153,15 @@ impl Promises {
     /// restored store has forgotten are not its fault (PROTOCOL §7 g).
     /// On the way back nothing but the floor limits who begins (promise 7).
     pub fn batch(&mut self, deployment: &DeploymentId, (host, begins): (&HostName, &Intent), runs: &[(&HostName, &Intent)]) {
-        if self.grants.find(host, begins).is_none_or(|grant| grant.limit.is_none()) {
-            return;
-        }
+        let Some(own) = self.grants.find(host, begins).filter(|grant| grant.limit.is_some()) else { return };
+        // Who left and was brought back by people was no member when one of the two was permitted: then nobody could count it
+        // (PROTOCOL §7 f; its own loan has travelled with it, R14).
+        let knew = |grant: &Grant, name: &HostName| grant.scopes.first().is_some_and(|fleet| fleet.others.iter().any(|other| other.host == *name));
         let limits: Vec<u32> = runs
             .iter()
-            .filter_map(|(host, intent)| self.grants.find(host, intent))
+            .filter_map(|(name, intent)| Some((*name, self.grants.find(name, intent)?)))
+            .filter(|(name, grant)| *name == host || knew(own, name) && knew(grant, host))
+            .map(|(_, grant)| grant)
             .filter(|grant| grant.deployment.as_ref() == Some(deployment) && self.restored.is_none_or(|at| grant.at > at))
             .filter_map(|grant| grant.limit)
             .collect();
@@ -195,10 +200,11 @@ impl Promises {
         let running = status.and_then(|s| s.running);
         let left_alone = !fleet.active && fleet.unsettled.is_some() && running.is_some() && (running == fleet.unsettled || running == fleet.settled);
         self.must(!left_alone || replaced, "10 a stopped deployment moves nobody", || format!("{host} is lent for {:?} after {} was stopped", loan.release, fleet.newest));
-        if !replaced {
-            self.keeps_the_floor(world, fleet, host);
+        if replaced || !looked_at(world.hosts.len(), host) {
+            return;
         }
-        let Some(limit) = limit(world, fleet).filter(|_| !replaced) else { return };
+        self.keeps_the_floor(world, fleet, host);
+        let Some(limit) = limit(world, fleet) else { return };
         let busy = |m: &&HostName| {
             world.slot(app, m).is_some_and(|s| s.loan.is_some() || s.status.as_ref().is_some_and(|s| s.run.is_some()))
         };

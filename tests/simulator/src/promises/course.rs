@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use pilotage_coordinator_core::world::configuration::Pair;
 use pilotage_coordinator_core::world::{Because, Course, Deployment, Fleet, Outcome};
-use pilotage_coordinator_core::{Change, World};
+use pilotage_coordinator_core::plan::explain_fleet;
+use pilotage_coordinator_core::{Cause, Change, World};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::DeploymentId;
@@ -13,7 +14,7 @@ use pilotage_shared::name::{FleetName, HostName};
 use pilotage_shared::release::Release;
 use pilotage_shared::time::Time;
 
-use super::Promises;
+use super::{Ahead, Promises};
 use super::grant::members;
 use crate::coordinator::Coordinator;
 use crate::machine::Machine;
@@ -59,6 +60,8 @@ impl Promises {
                 let back = deployment.is_some_and(|d| matches!(d.course, Course::Back { .. }));
                 let frozen = super::grant::fleet_of(world, app, host).is_some_and(|f| f.frozen.is_some());
                 self.must(!held || back, "6 held", || format!("{host} is lent for a held release in {}", loan.deployment));
+                let blocked = world.blocked.packages.contains(&loan.release.package);
+                self.must(!blocked, "9 blocked is not lent", || format!("{host} is lent for a blocked package in {}", loan.deployment));
                 self.must(!frozen, "8 frozen", || format!("{host} is lent while its fleet is frozen"));
                 let renewed = world.slot(app, host).is_some_and(|s| s.loan.is_some());
                 self.must(loan.generation > world.counter, "8 generations rise", || {
@@ -141,13 +144,17 @@ impl Promises {
     }
 
     /// Promise 11, after each drain: whatever is in course waits for something that is named.
-    pub fn waits(&mut self, world: &World, now: Time, mut seen: impl FnMut(&str)) {
+    /// Fleets without a deployment are asked only when `all` are.
+    pub fn waits(&mut self, world: &World, now: Time, all: bool, mut seen: impl FnMut(&Cause)) {
         for fleet in world.fleets.values() {
-            let Some(deployment) = world.active(fleet) else { continue };
+            let Some(deployment) = world.active(fleet) else {
+                if all {
+                    explain_fleet(world, &fleet.spec.name, now).iter().for_each(|wait| seen(&wait.cause));
+                }
+                continue;
+            };
             let waiting = pilotage_coordinator_core::explain(world, &deployment.id, now);
-            for wait in &waiting {
-                seen(wait.cause.kind());
-            }
+            waiting.iter().for_each(|wait| seen(&wait.cause));
             self.must(!waiting.is_empty(), "11 waits for a named thing", || {
                 let groups = world.groups.get(&fleet.spec.name);
                 format!("{} neither moves nor waits: {:?}, paused {}, {groups:?}", deployment.id, deployment.course, deployment.paused.is_some())
@@ -203,7 +210,8 @@ impl Promises {
                 // Beside the world that it comes from a person has gone on already, before the copy was made.
                 let last = machine.disk.host.last.map(|s| s.epoch);
                 if let Some(fleet) = super::grant::fleet_of(world, app, name).filter(|f| !f.thawed.contains(&last)) {
-                    self.ahead.insert((fleet.spec.name.clone(), name.clone()), (record.seen, world.counter));
+                    let ahead = Ahead { ledger: machine.disk.host.ledger, seen: record.seen, counter: world.counter };
+                    self.ahead.insert((fleet.spec.name.clone(), name.clone()), ahead);
                 }
             }
         }

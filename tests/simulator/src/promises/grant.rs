@@ -98,6 +98,16 @@ impl Grants {
     }
 }
 
+/// Hosts of a world in which each of them is looked at.
+const SMALL: usize = 1000;
+
+/// What needs a look at all hosts is asked of every host in a world of up to a thousand; of about a thousand of a larger one,
+/// always the same, so that a step costs the same in every world.
+pub fn looked_at(hosts: usize, host: &HostName) -> bool {
+    let mixed = host.as_str().bytes().fold(0_usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(byte.into()));
+    hosts <= SMALL || mixed.is_multiple_of(hosts / SMALL)
+}
+
 /// The fleet that a host is a member of, for an app: by labels alone.
 pub fn fleet_of<'a>(world: &'a World, app: &AppName, host: &HostName) -> Option<&'a Fleet> {
     let record = world.hosts.get(host).filter(|h| h.state != HostState::Retired)?;
@@ -122,8 +132,9 @@ impl Promises {
             return;
         }
         let check = fleet.and_then(|f| f.spec.health.as_ref());
+        let looked_at = fleet.filter(|_| looked_at(world.hosts.len(), host));
         let carried = self.grants.carried.entry((intent.app.clone(), host.clone())).or_default();
-        *carried = (*carried).max(fleet.and_then(|f| limit(world, f)).unwrap_or(u32::MAX));
+        *carried = (*carried).max(looked_at.and_then(|f| limit(world, f)).unwrap_or(u32::MAX));
         let limit = Some(*carried).filter(|l| *l < u32::MAX);
         let grant = Grant {
             generation: intent.generation,
@@ -131,7 +142,7 @@ impl Promises {
             answers: intent.answers,
             deployment: intent.deployment.clone(),
             at: now,
-            scopes: fleet.map(|f| self.scopes(world, f, host)).unwrap_or_default(),
+            scopes: looked_at.map(|f| self.scopes(world, f, host)).unwrap_or_default(),
             limit,
             watched: check.is_some(),
             healthy_for: check.map_or(Millis(0), |h| h.healthy_for),

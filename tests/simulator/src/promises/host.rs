@@ -8,7 +8,7 @@ use pilotage_shared::name::{AppName, HostName};
 use pilotage_shared::run::Outcome;
 use pilotage_shared::time::Millis;
 
-use super::Promises;
+use super::{Ahead, Promises};
 use crate::truth::{Application, Run, RunDirectory};
 
 /// A host begins a run by a permission.
@@ -43,6 +43,12 @@ impl Promises {
         self.must(!begin.pinned, "5 pinned", || format!("{host} begins generation {generation} though it is pinned"));
         let blocked = intent.release.is_some_and(|r| begin.blocked.contains(&r.package));
         self.must(!blocked, "9 blocked stays out", || format!("{host} begins a package that it knows is blocked"));
+        let epoch = intent.session.epoch;
+        let met = self.met.get(*host).filter(|(ledger, _)| *ledger == begin.ledger).map(|(_, met)| met);
+        let left = met.is_some_and(|met| met.iter().rev().skip(1).any(|known| *known == epoch));
+        self.must(!left || self.doubtful.contains(*host), "8 who has met a successor is not commanded by the one before it", || {
+            format!("{host} begins generation {generation} of a coordinator that it has left for another")
+        });
         let fresh = begin.age.is_some_and(|age| age <= begin.lease);
         self.must(fresh, "2 fresh", || format!("{host} begins generation {generation} by a permission as old as {:?}", begin.age));
         let recovers = self.recovering && begin.of_this_life;
@@ -53,7 +59,7 @@ impl Promises {
         self.begun.entry(key).or_default().0 = generation;
         let fleet = intent.deployment.as_ref().map(|d| d.fleet.clone());
         let ahead = fleet.and_then(|f| self.ahead.get(&(f, (*host).clone()))).copied();
-        if let Some((seen, counter)) = ahead.filter(|_| begin.of_this_life) {
+        if let Some(Ahead { seen, counter, .. }) = ahead.filter(|ahead| begin.of_this_life && ahead.ledger == begin.ledger) {
             self.breaks("8 old worlds command nobody", || {
                 format!("{host} had seen {seen}, the restored counter was {counter}, nobody has gone on, and it begins {generation}")
             });
@@ -93,7 +99,8 @@ impl Promises {
             }
             Outcome::RolledBack { .. } => {
                 let stopped = app.disturbed.is_some_and(|at| !app.own_deaths.iter().chain(&app.exited).any(|death| *death > at));
-                let silent = stopped && run.directory.from().is_some() && app.process.is_none();
+                // A hook that lies is beyond what anybody can promise.
+                let silent = stopped && !run.lied && run.directory.from().is_some() && app.process.is_none();
                 self.must(!silent, "4 all or before", || format!("{host} went back to {:?}, and nothing was started", run.directory.from()));
             }
             Outcome::NotBegun { .. } | Outcome::NeedsHands { .. } => {}

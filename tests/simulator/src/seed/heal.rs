@@ -9,11 +9,11 @@ use pilotage_shared::name::{FleetName, HostName};
 use pilotage_shared::release::Release;
 use pilotage_shared::time::Millis;
 
-use super::Seed;
 use crate::agent::Wish;
 use crate::network::Rates;
 use crate::promises::grant::members;
 use crate::simulation::Luck;
+use crate::story::stage::Stage;
 use crate::truth::{Behaviour, Health};
 
 /// How long the healed world has to come to rest.
@@ -30,11 +30,12 @@ enum Flaps {
     NeverLong,
 }
 
-impl Seed {
+impl Stage {
     /// Heals all and requires rest.
     pub fn heal(&mut self) {
         self.sim.network.rates = Rates { late: 0, lost: 0, repeated: 0, ..self.sim.network.rates };
         self.sim.luck = Luck::default();
+        self.sim.nothing_comes();
         self.sim.end_old_coordinator();
         for host in self.hosts.clone() {
             self.sim.heal(&host);
@@ -50,7 +51,7 @@ impl Seed {
         self.sim.boot_coordinator();
         self.sim.run_until(self.sim.now + Millis::seconds(60));
         self.ask(Request::Recover { keep_backup: false, go_on: true });
-        if let Some(host) = self.hosts.first().cloned().filter(|_| self.liar) {
+        if let Some(host) = self.liar.clone() {
             self.ask(Request::RetireHost { host });
         }
         for host in self.hosts.clone() {
@@ -168,7 +169,8 @@ impl Seed {
         // It counts as good until the next check has said otherwise.
         let seen_for = |good: Millis| Millis(good.0 + check.every.0 + check.timeout.0 + 100);
         match self.sim.behaviours.of(&running, host).health {
-            Health::Flaps { good, .. } if seen_for(good) < check.healthy_for => Some(Flaps::NeverLong),
+            // What is bad for less than the time between two checks may never be seen.
+            Health::Flaps { good, bad } if seen_for(good) < check.healthy_for && bad > seen_for(Millis(0)) => Some(Flaps::NeverLong),
             Health::Flaps { .. } => Some(Flaps::LongEnough),
             _ => None,
         }

@@ -1,17 +1,18 @@
 //! What people ask and what goes wrong, drawn from a deck of weighted actions.
 
-use pilotage_coordinator_core::input::What;
 use pilotage_coordinator_core::world::HostState;
-use pilotage_coordinator_core::Request;
-use pilotage_shared::ids::DeploymentId;
-use pilotage_shared::name::{AppName, FleetName, HostName};
-use pilotage_shared::time::{Millis, Time};
+use pilotage_shared::digest::Digest;
+use pilotage_shared::fleet::FleetSpec;
+use pilotage_shared::name::{AppName, FleetName, HostName, Version};
+use pilotage_shared::time::Millis;
 
 use super::Seed;
 use super::world::name;
 use crate::agent::Wish;
 use crate::network::Cut;
 use crate::rng::Rng;
+use crate::story::deed::{Deed, Named};
+use crate::story::stage::Reply;
 
 /// One kind of thing that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,9 +99,13 @@ pub enum Action {
     Lie,
     /// One host behaves otherwise than the rest with the newest version.
     Odd,
+    /// Something, at the moment at which a host is in some phase.
+    Aim,
+    /// A little story of its own.
+    Plot,
 }
 
-const DECK: [(Action, u64); 40] = [
+const DECK: [(Action, u64); 42] = [
     (Action::Deploy, 40),
     (Action::Restart, 4),
     (Action::Pause, 8),
@@ -141,12 +146,14 @@ const DECK: [(Action, u64); 40] = [
     (Action::SecondCoordinator, 4),
     (Action::SwapCoordinators, 10),
     (Action::Stall, 5),
+    (Action::Aim, 30),
+    (Action::Plot, 4),
 ];
 
 /// The deck of one seed: deployments always, each other kind by a coin.
 pub fn deck(rng: &mut Rng) -> Vec<(Action, u64)> {
     let coin = rng.between(200, 900);
-    let knows = |rng: &mut Rng, action: Action| matches!(action, Action::Deploy | Action::Heal | Action::Resume | Action::Recover) || rng.chance(coin);
+    let knows = |rng: &mut Rng, action: Action| matches!(action, Action::Deploy | Action::Heal | Action::Resume | Action::Recover | Action::Aim) || rng.chance(coin);
     DECK.iter().copied().filter(|(action, _)| knows(rng, *action)).collect()
 }
 
@@ -161,215 +168,169 @@ impl Seed {
             here
         });
         if let Some((action, _)) = drawn.copied() {
-            self.perform(action);
+            self.draw(action);
         }
     }
 
-    fn perform(&mut self, action: Action) {
-        self.sim.promises.fruitless.clear();
-        let Some(host) = self.rng.pick(&self.hosts).cloned() else { return };
-        let Some(fleet) = self.rng.pick(&self.fleets).cloned() else { return };
+    fn draw(&mut self, action: Action) {
+        let Some(host) = self.rng.pick(&self.stage.hosts).cloned() else { return };
+        let Some(fleet) = self.rng.pick(&self.stage.fleets).cloned() else { return };
         let Some(app) = self.rng.pick(&self.apps).cloned() else { return };
-        match action {
+        let said = self.said(&app);
+        let rng = &mut self.rng;
+        let deed = match action {
             Action::Deploy => {
-                let again = self.rng.chance(250);
-                self.deploy(&fleet, again);
+                let again = rng.chance(250);
+                return self.deploy(&fleet, again);
             }
-            Action::Restart => {
-                self.ask(Request::Deploy { fleet, what: What::Restart });
-            }
-            Action::Pause => self.about(&fleet, |id| Request::Pause { id }),
-            Action::Resume => {
-                self.ask(Request::Resume { fleet });
-            }
-            Action::Cancel => self.about(&fleet, |id| Request::Cancel { id }),
-            Action::Rollback => self.about(&fleet, |id| Request::Rollback { id }),
-            Action::Cordon => self.cordon(host),
-            Action::Maintain => {
-                let on = self.rng.chance(400);
-                self.ask(Request::MaintainHost { host, on });
-            }
-            Action::Retire => {
-                self.ask(Request::RetireHost { host });
-            }
-            Action::Join => self.join(),
-            Action::Label => {
-                let n = self.rng.below(10);
-                let before = self.sim.coordinator.world().and_then(|w| w.hosts.get(&host)).map(|h| h.labels.clone());
-                let labels = self.labels(n);
-                self.ask(Request::LabelHost { host: host.clone(), labels });
-                // Often it was a mistake, and is taken back.
-                if let Some(labels) = before.filter(|_| self.rng.chance(400)) {
-                    let wait = self.rng.below(2500);
-                    self.sim.run_until(Time(self.sim.now.0 + wait));
-                    self.ask(Request::LabelHost { host, labels });
-                }
-            }
-            Action::Policy => self.policy(&fleet),
-            Action::Unfleet => self.unfleet(&fleet),
-            Action::Release => self.release(),
-            Action::Block => self.block(),
-            Action::Retry => {
-                self.ask(Request::RetryHost { host });
-            }
-            Action::Pin => {
-                let wish = if self.rng.chance(450) { Wish::Pin } else { Wish::Unpin };
-                self.sim.hands(&host, &app, wish);
-            }
-            Action::Undo => self.sim.hands(&host, &app, Wish::Rollback),
-            Action::Disk => {
-                let full = self.rng.chance(400);
-                self.sim.fill_disk(&host, full);
-            }
-            Action::CrashAgent => self.sim.crash_agent(&host),
-            Action::CrashAgents => {
-                for host in self.hosts.clone() {
-                    self.sim.crash_agent(&host);
-                }
-            }
-            Action::Reboot => {
-                let off = self.rng.between(1000, 15_000);
-                self.sim.reboot(&host, off);
-            }
-            Action::PowerOff => {
-                let off = self.rng.between(10_000, 200_000);
-                self.sim.reboot(&host, off);
-            }
-            Action::CrashCoordinator => self.sim.kill_coordinator(true),
-            Action::Backup => self.sim.back_up(),
-            Action::Restore => {
-                let recovering = self.rng.chance(500);
-                self.sim.restore(recovering);
-            }
-            Action::Recover => {
-                let request = Request::Recover { keep_backup: self.rng.chance(300), go_on: self.rng.chance(500) };
-                self.ask(request);
-            }
-            Action::Partition => {
-                let cut = *self.rng.pick(&[Cut::Both, Cut::Both, Cut::Up, Cut::Down]).unwrap_or(&Cut::Both);
-                self.sim.partition(&host, cut);
-            }
-            Action::Heal => self.sim.heal(&host),
-            Action::CrashApp => self.sim.crash_app(&host, &app),
-            Action::Starve => self.starve(&host, &app),
-            Action::CrashDeployer => self.sim.crash_deployer(&host),
-            Action::LoseLedger => self.sim.lose_ledger(&host),
-            Action::Clone => self.sim.clone_host(&host),
-            Action::Snapshot => self.sim.snapshot(&host),
-            Action::SetBack => self.sim.set_back(&host),
-            Action::SecondCoordinator => self.sim.second_coordinator(),
-            Action::SwapCoordinators => self.sim.swap_coordinators(),
-            Action::Stall => {
-                let span = self.rng.between(500, 15_000);
-                self.sim.stall(&host, Millis(span));
-            }
-            Action::Lie => self.sim.lie_to(&host),
-            Action::Odd => {
-                let behaviour = self.behaviour();
-                if let Some((app, version)) = self.versions.last().cloned() {
-                    let digest = pilotage_shared::digest::Digest::of(format!("{app}@{version}").as_bytes());
-                    self.sim.behaviours.set(digest, Some(&host), behaviour);
-                }
-            }
-        }
-    }
-
-    /// Asks; true when it was done.
-    pub fn ask(&mut self, request: Request) -> bool {
-        matches!(self.sim.request(request), Some(Ok(_)))
+            Action::Join => return self.join_one(),
+            Action::Label => return self.label(&host),
+            Action::Policy => return self.policy(&fleet),
+            Action::Unfleet => return self.unfleet(&fleet),
+            Action::Release => return self.release(),
+            Action::Block => return self.block(),
+            Action::Starve => return self.starve(&host, &app),
+            Action::Odd => return self.odd(host),
+            Action::Aim => return self.aim(),
+            Action::Plot => return self.plot(),
+            Action::Restart => Deed::Restart(fleet),
+            Action::Pause => Deed::Pause(fleet),
+            Action::Resume => Deed::Resume(fleet),
+            Action::Cancel => Deed::Cancel(fleet),
+            Action::Rollback => Deed::Rollback(fleet),
+            Action::Cordon if rng.chance(500) => Deed::Cordon(host),
+            Action::Cordon => Deed::Uncordon(host),
+            Action::Maintain => Deed::Maintain(host, rng.chance(400)),
+            Action::Retire => Deed::Retire(host),
+            Action::Retry => Deed::Retry(host),
+            Action::Pin => Deed::Hands(host, said, if rng.chance(450) { Wish::Pin } else { Wish::Unpin }),
+            Action::Undo => Deed::Hands(host, said, Wish::Rollback),
+            Action::Disk => Deed::Disk(host, rng.chance(400)),
+            Action::CrashAgent => Deed::RestartAgents(Some(host)),
+            Action::CrashAgents => Deed::RestartAgents(None),
+            Action::Reboot => Deed::Reboot(host, Millis(rng.between(1000, 15_000))),
+            Action::PowerOff => Deed::Reboot(host, Millis(rng.between(10_000, 200_000))),
+            Action::CrashCoordinator => Deed::CrashCoordinator { again: true },
+            Action::Backup => Deed::Backup,
+            Action::Restore => Deed::Restore { by_hand: !rng.chance(500) },
+            Action::Recover => Deed::Recover { keep_backup: rng.chance(300), go_on: rng.chance(500) },
+            Action::Partition => Deed::Partition(host, *rng.pick(&[Cut::Both, Cut::Both, Cut::Up, Cut::Down]).unwrap_or(&Cut::Both)),
+            Action::Heal => Deed::Heal(Some(host)),
+            Action::CrashApp => Deed::CrashApp(host, said),
+            Action::CrashDeployer => Deed::CrashDeployer(host),
+            Action::LoseLedger => Deed::LoseLedger(host),
+            Action::Clone => Deed::Clone(host),
+            Action::Snapshot => Deed::Snapshot(host),
+            Action::SetBack => Deed::SetBack(host),
+            Action::SecondCoordinator => Deed::SecondCoordinator,
+            Action::SwapCoordinators => Deed::SwapCoordinators,
+            Action::Stall => Deed::Stall(host, Millis(rng.between(500, 15_000))),
+            Action::Lie => Deed::LieTo(host),
+        };
+        self.perform(deed);
     }
 
     /// A deployment of a new version, or of one that was there before.
     pub fn deploy(&mut self, fleet: &FleetName, again: bool) {
-        let Some(app) = self.sim.coordinator.world().and_then(|w| w.fleets.get(fleet)).map(|f| f.spec.app.clone()) else { return };
+        let Some(app) = self.declared(fleet).map(|spec| spec.app) else { return };
         let version = if again {
-            let of: Vec<_> = self.versions.iter().filter(|(a, _)| *a == app).map(|(_, v)| v.clone()).collect();
+            let of: Vec<_> = self.stage.versions.iter().filter(|(a, _)| *a == app).map(|(_, v)| v.clone()).collect();
             self.rng.pick(&of).cloned()
         } else {
             let behaviour = self.behaviour();
             Some(self.push(&app, behaviour))
         };
         if let Some(version) = version {
-            self.ask(Request::Deploy { fleet: fleet.clone(), what: What::Version(version) });
+            self.perform(Deed::Deploy(fleet.clone(), version));
         }
     }
 
-    fn about(&mut self, fleet: &FleetName, request: impl FnOnce(DeploymentId) -> Request) {
-        let newest = self.sim.coordinator.world().and_then(|w| w.fleets.get(fleet)).map(|f| f.newest);
-        if let Some(number) = newest {
-            self.ask(request(DeploymentId { fleet: fleet.clone(), number }));
-        }
+    /// What a fleet is declared to be.
+    pub fn declared(&self, fleet: &FleetName) -> Option<FleetSpec> {
+        self.stage.sim.coordinator.world().and_then(|w| w.fleets.get(fleet)).map(|f| f.spec.clone())
     }
 
-    fn cordon(&mut self, host: HostName) {
-        let request = if self.rng.chance(500) { Request::CordonHost { host } } else { Request::UncordonHost { host } };
-        self.ask(request);
-    }
-
-    fn join(&mut self) {
-        let retired: Vec<HostName> = self
-            .sim
-            .coordinator
-            .world()
-            .map(|w| w.hosts.values().filter(|h| h.state == HostState::Retired).map(|h| h.id.name.clone()).collect())
-            .unwrap_or_default();
-        let n = self.hosts.len() as u64 + 1;
+    fn join_one(&mut self) {
+        let world = self.stage.sim.coordinator.world();
+        let retired: Vec<HostName> =
+            world.map(|w| w.hosts.values().filter(|h| h.state == HostState::Retired).map(|h| h.id.name.clone()).collect()).unwrap_or_default();
+        let n = self.stage.hosts.len() as u64 + 1;
         let fresh: HostName = name(&format!("h{n}"));
         let host = if self.rng.chance(400) { self.rng.pick(&retired).cloned().unwrap_or(fresh) } else { fresh };
-        if self.hosts.len() > 12 && !self.hosts.contains(&host) {
+        if self.stage.hosts.len() > 12 && !self.stage.hosts.contains(&host) {
             return;
         }
         let labels = self.labels(n);
-        self.sim.join(&host, labels, &[]);
-        self.character(&host);
-        if !self.hosts.contains(&host) {
-            self.hosts.push(host);
+        self.join(host, labels, Vec::new());
+    }
+
+    fn label(&mut self, host: &HostName) {
+        let n = self.rng.below(10);
+        let before = self.labels_of(host);
+        let labels = self.labels(n);
+        self.perform(Deed::Label(host.clone(), labels));
+        // Often it was a mistake, and is taken back.
+        if let Some(labels) = before.filter(|_| self.rng.chance(400)) {
+            let pause = self.rng.below(2500);
+            self.wait(pause);
+            self.perform(Deed::Label(host.clone(), labels));
         }
     }
 
-    fn policy(&mut self, fleet: &FleetName) {
-        let Some(old) = self.sim.coordinator.world().and_then(|w| w.fleets.get(fleet)).map(|f| f.spec.clone()) else { return };
+    /// Another policy for a fleet.
+    pub fn policy(&mut self, fleet: &FleetName) {
+        let Some(old) = self.declared(fleet) else { return };
         let new = self.spec(&old.name, &old.app, "env");
-        let spec = pilotage_shared::fleet::FleetSpec { select: old.select, health: old.health, first_install: old.first_install, ..new };
-        self.ask(Request::PutFleet { spec: Box::new(spec) });
+        let spec = FleetSpec { select: old.select, health: old.health, first_install: old.first_install, ..new };
+        self.perform(Deed::Fleet(Box::new(spec)));
     }
 
     fn unfleet(&mut self, fleet: &FleetName) {
-        let spec = self.sim.coordinator.world().and_then(|w| w.fleets.get(fleet)).map(|f| f.spec.clone());
-        if let Some(spec) = spec
-            && self.ask(Request::DeleteFleet { fleet: fleet.clone() })
-        {
-            let wait = self.rng.below(30_000);
-            self.sim.run_until(Time(self.sim.now.0 + wait));
-            self.ask(Request::PutFleet { spec: Box::new(spec) });
+        let Some(spec) = self.declared(fleet) else { return };
+        if self.perform(Deed::Unfleet(fleet.clone())).iter().all(Reply::is_good) {
+            let pause = self.rng.below(30_000);
+            self.wait(pause);
+            self.perform(Deed::Fleet(Box::new(spec)));
         }
     }
 
     fn release(&mut self) {
-        let held: Vec<_> = self
-            .sim
-            .coordinator
-            .world()
-            .map(|w| w.packages.values().filter(|p| p.held.is_some()).map(|p| p.digest).collect())
-            .unwrap_or_default();
-        if let Some(digest) = self.rng.pick(&held).copied() {
-            self.ask(Request::ReleasePackage { digest });
+        let world = self.stage.sim.coordinator.world();
+        let held: Vec<_> = world.map(|w| w.packages.values().filter(|p| p.held.is_some()).map(|p| p.digest).collect()).unwrap_or_default();
+        let Some(digest) = self.rng.pick(&held).copied() else { return };
+        if let Some(named) = self.named_by(digest) {
+            self.perform(Deed::Release(named));
         }
     }
 
+    /// How people name the package of this digest; none when they have not heard that it was pushed.
+    pub fn named_by(&self, digest: Digest) -> Option<Named> {
+        let of = |(app, version): &&(AppName, Version)| Digest::of(format!("{app}@{version}").as_bytes()) == digest;
+        self.stage.versions.iter().find(of).map(|(app, version)| self.named(app, version))
+    }
+
     fn block(&mut self) {
-        let Some((app, version)) = self.rng.pick(&self.versions).cloned() else { return };
-        let digest = pilotage_shared::digest::Digest::of(format!("{app}@{version}").as_bytes());
-        let request = if self.rng.chance(400) { Request::BlockPackage { digest } } else { Request::UnblockPackage { digest } };
-        self.ask(request);
+        let Some((app, version)) = self.rng.pick(&self.stage.versions).cloned() else { return };
+        let named = self.named(&app, &version);
+        let deed = if self.rng.chance(400) { Deed::Block(named) } else { Deed::Unblock(named) };
+        self.perform(deed);
     }
 
     fn starve(&mut self, host: &HostName, app: &AppName) {
         let starved = self.rng.chance(400);
         let all = self.rng.chance(200);
-        let hosts = if all { self.hosts.clone() } else { vec![host.clone()] };
+        let hosts = if all { self.stage.hosts.clone() } else { vec![host.clone()] };
         for host in hosts {
-            self.sim.starve(&host, app, starved);
+            self.perform(Deed::Starve(host, self.said(app), starved));
+        }
+    }
+
+    /// One host behaves otherwise than the rest with the newest version.
+    fn odd(&mut self, host: HostName) {
+        let behaviour = self.behaviour();
+        if let Some((app, version)) = self.stage.versions.last().cloned() {
+            let named = self.named(&app, &version);
+            self.perform(Deed::Fail(Some(host), behaviour, named));
         }
     }
 }

@@ -8,12 +8,18 @@ use pilotage_shared::run::Event;
 use pilotage_shared::text::Text;
 use pilotage_shared::time::Millis;
 
-use super::Seed;
+use super::{Scale, Seed};
 use super::people::{Action, deck};
 use crate::network::Rates;
 use crate::rng::Rng;
-use crate::simulation::{Luck, Simulation};
-use crate::truth::{Behaviour, Health};
+use crate::simulation::Luck;
+use crate::story::deed::{Deed, Named};
+use crate::story::stage::Stage;
+use crate::trace::Trace;
+use crate::truth::{Behaviour, Health, Wrong};
+
+/// How hooks go wrong: most often they say so.
+const WRONG: [Wrong; 6] = [Wrong::Fails, Wrong::Fails, Wrong::Fails, Wrong::Hangs, Wrong::Flaps, Wrong::Lies];
 
 /// A name that is valid by its making.
 pub fn name<T: std::str::FromStr>(text: &str) -> T
@@ -24,12 +30,12 @@ where
 }
 
 /// The empty world of a seed.
-pub fn make(seed: u64) -> Seed {
+pub fn make(seed: u64, scale: Scale) -> Seed {
     let mut rng = Rng::new(seed);
-    let rates = weather(&mut rng);
-    let mut sim = Simulation::new(rng.next_u64(), rates, Millis::seconds(rng.between(1, 5)));
+    let mut rates = weather(&mut rng);
+    let (draws, heartbeat) = (rng.next_u64(), Millis::seconds(rng.between(1, 5)));
     let dies = |rng: &mut Rng, of: u64| if rng.chance(400) { rng.below(of) } else { 0 };
-    sim.luck = Luck {
+    let mut luck = Luck {
         crash_before_commit: dies(&mut rng, 4),
         crash_before_publish: dies(&mut rng, 4),
         crash_agent: dies(&mut rng, 3),
@@ -37,19 +43,28 @@ pub fn make(seed: u64) -> Seed {
         drain_within: dies(&mut rng, 50),
     };
     let apps = if rng.chance(200) { vec![name("web"), name("api")] } else { vec![name("web")] };
-    let deck = deck(&mut rng);
+    let mut deck = deck(&mut rng);
     let zones = rng.between(1, 3);
-    let weather = rng.below(8);
-    let mut seed = Seed { sim, deck, apps, fleets: Vec::new(), versions: Vec::new(), hosts: Vec::new(), zones, liar: false, rng };
-    match weather {
-        0 | 1 => seed.harden(),
-        2 => seed.reorganize(),
+    match rng.below(8) {
+        0 | 1 => deck = harden(&mut luck, &mut rates),
+        2 => deck = REORGANIZED.to_vec(),
         _ => {}
     }
-    match seed.rng.below(30) {
-        0 => seed.deck.push((Action::Lie, 80)),
-        1 => seed.liar = true,
-        _ => {}
+    let lies = rng.below(30);
+    if lies == 0 {
+        deck.push((Action::Lie, 80));
+    }
+    let mut stage = Stage::new();
+    stage.sim.trace = Trace::keeping(scale.tail);
+    let mut seed = Seed { stage, deeds: Vec::new(), rng, deck, apps, zones, pushed: 0, size: scale.hosts, later: None, liar: lies == 1 };
+    seed.perform(Deed::Draws { seed: draws, heartbeat });
+    // The network's draws are a stream of their own: that which it has had from the beginning.
+    seed.perform(Deed::Network { seed: Rng::new(draws).next_u64(), rates });
+    // A coordinator that dies while many hosts join would leave a small world.
+    if seed.size.is_some() {
+        seed.later = Some(luck);
+    } else {
+        seed.perform(Deed::Luck(luck));
     }
     seed
 }
@@ -63,58 +78,58 @@ fn weather(rng: &mut Rng) -> Rates {
     }
 }
 
+/// The weather and the misfortunes in which a rule that is not kept shows soonest.
+fn harden(luck: &mut Luck, rates: &mut Rates) -> Vec<(Action, u64)> {
+    luck.crash_before_commit = 10;
+    *rates = Rates { lost: 60, repeated: 100, late: 250, late_by: Millis(40_000), fastest: Millis(5), slowest: Millis(500) };
+    HARD.to_vec()
+}
+
+const HARD: [(Action, u64); 11] = [
+    (Action::Deploy, 30),
+    (Action::Cancel, 8),
+    (Action::CrashCoordinator, 12),
+    (Action::Backup, 8),
+    (Action::Restore, 6),
+    (Action::Recover, 6),
+    (Action::Partition, 14),
+    (Action::Heal, 14),
+    (Action::CrashAgent, 10),
+    (Action::CrashApp, 6),
+    (Action::Reboot, 5),
+];
+
+/// People who change their minds about labels and policies while deployments are in course.
+const REORGANIZED: [(Action, u64); 11] = [
+    (Action::Deploy, 30),
+    (Action::Label, 30),
+    (Action::Policy, 12),
+    (Action::Cancel, 6),
+    (Action::Rollback, 6),
+    (Action::Partition, 8),
+    (Action::Heal, 10),
+    (Action::Retire, 3),
+    (Action::Join, 6),
+    (Action::Unfleet, 3),
+    (Action::Resume, 3),
+];
+
 impl Seed {
-    /// The weather and the misfortunes in which a rule that is not kept shows soonest.
-    fn harden(&mut self) {
-        self.sim.luck.crash_before_commit = 10;
-        self.sim.network.rates = Rates { lost: 60, repeated: 100, late: 250, late_by: Millis(40_000), fastest: Millis(5), slowest: Millis(500) };
-        self.deck = vec![
-            (Action::Deploy, 30),
-            (Action::Cancel, 8),
-            (Action::CrashCoordinator, 12),
-            (Action::Backup, 8),
-            (Action::Restore, 6),
-            (Action::Recover, 6),
-            (Action::Partition, 14),
-            (Action::Heal, 14),
-            (Action::CrashAgent, 10),
-            (Action::CrashApp, 6),
-            (Action::Reboot, 5),
-        ];
-    }
-
-    /// People who change their minds about labels and policies while deployments are in course.
-    fn reorganize(&mut self) {
-        self.deck = vec![
-            (Action::Deploy, 30),
-            (Action::Label, 30),
-            (Action::Policy, 12),
-            (Action::Cancel, 6),
-            (Action::Rollback, 6),
-            (Action::Partition, 8),
-            (Action::Heal, 10),
-            (Action::Retire, 3),
-            (Action::Join, 6),
-            (Action::Unfleet, 3),
-            (Action::Resume, 3),
-        ];
-    }
-
     /// Hosts join, fleets are declared, first versions pushed, and often a first deployment made.
     pub fn open(&mut self) {
-        self.sim.boot_coordinator();
-        let count = self.rng.between(2, 9);
+        let drawn = self.rng.between(2, 9);
+        let count = self.size.unwrap_or(drawn);
         let foreign = self.rng.chance(250);
         for n in 0..count {
             let labels = self.labels(n);
-            let host: HostName = name(&format!("h{}", n + 1));
             let serves: Vec<AppName> = if foreign { self.apps.clone() } else { Vec::new() };
-            self.sim.join(&host, labels, &serves);
-            self.character(&host);
-            self.hosts.push(host);
+            self.join(name(&format!("h{}", n + 1)), labels, serves);
         }
-        if let Some(host) = self.hosts.first().cloned().filter(|_| self.liar) {
-            self.sim.begin_lying(&host);
+        if let Some(luck) = self.later.take() {
+            self.perform(Deed::Luck(luck));
+        }
+        if let Some(host) = self.stage.hosts.first().cloned().filter(|_| self.liar) {
+            self.perform(Deed::Liar(host));
         }
         for app in self.apps.clone() {
             let two = self.rng.chance(300);
@@ -122,30 +137,29 @@ impl Seed {
             for (suffix, select) in fleets {
                 let fleet: FleetName = name(&format!("{app}-{suffix}"));
                 let spec = self.spec(&fleet, &app, select);
-                if self.ask(pilotage_coordinator_core::Request::PutFleet { spec: Box::new(spec) }) {
-                    self.fleets.push(fleet);
-                }
+                self.perform(Deed::Fleet(Box::new(spec)));
             }
             self.push(&app, Behaviour::default());
         }
         let pause = self.rng.below(20_000);
-        self.sim.run_until(self.sim.now + Millis(pause));
-        for fleet in self.fleets.clone() {
+        self.wait(pause);
+        for fleet in self.stage.fleets.clone() {
             if self.rng.chance(800) {
                 self.deploy(&fleet, true);
             }
         }
         if self.rng.chance(700) {
-            self.sim.run_until(self.sim.now + Millis::seconds(60));
+            self.wait(60_000);
         }
     }
 
-    /// A machine's clock may go too fast, and its init may leave applications to the agent.
-    pub fn character(&mut self, host: &HostName) {
-        let drift = if self.rng.chance(200) { self.rng.between(1, 10) } else { 0 };
+    /// A machine joins. Its clock may go wrongly, and its init may leave applications to the agent.
+    pub fn join(&mut self, host: HostName, labels: Labels, serves: Vec<AppName>) {
+        self.perform(Deed::Join(host.clone(), labels, serves));
+        let drift = if self.rng.chance(300) { self.rng.below(21) as i64 - 10 } else { 0 };
         let init = self.rng.chance(500);
-        if let Some(machine) = self.sim.machines.get_mut(host) {
-            (machine.drift, machine.init) = (drift, init);
+        if drift != 0 || !init {
+            self.perform(Deed::Machine(host, drift, init));
         }
     }
 
@@ -209,12 +223,21 @@ impl Seed {
 
     /// Pushes the next version of an app.
     pub fn push(&mut self, app: &AppName, behaviour: Behaviour) -> Version {
-        let version: Version = name(&format!("{}.0.0", self.versions.len() + 1));
-        let pushed = self.sim.push(app, &version, behaviour).1;
-        if matches!(pushed, Some(Ok(_))) {
-            self.versions.push((app.clone(), version.clone()));
-        }
+        self.pushed += 1;
+        let version: Version = name(&format!("{}.0.0", self.pushed));
+        let named = self.named(app, &version);
+        self.perform(Deed::Package(named, behaviour));
         version
+    }
+
+    /// How people of this world name a package: the app is said where there are several.
+    pub fn named(&self, app: &AppName, version: &Version) -> Named {
+        Named { app: self.said(app), version: version.clone() }
+    }
+
+    /// The app, where it must be said.
+    pub fn said(&self, app: &AppName) -> Option<AppName> {
+        (self.apps.len() > 1).then(|| app.clone())
     }
 
     /// A random behaviour: most versions are good.
@@ -223,7 +246,7 @@ impl Seed {
         let rng = &mut self.rng;
         let events = [Event::ApplicationStop, Event::ApplicationStart, Event::ValidateService, Event::Install];
         match rng.below(10) {
-            0 => Behaviour { fails_at: rng.pick(&events).copied(), ..good },
+            0 => Behaviour { fails_at: rng.pick(&events).copied(), wrong: *rng.pick(&WRONG).unwrap_or(&Wrong::Fails), ..good },
             1 => Behaviour { health: Health::DiesAfter(Millis(rng.between(500, 30_000))), ..good },
             2 => Behaviour { health: Health::Never, ..good },
             3 => Behaviour { health: Health::Flaps { good: Millis(rng.between(500, 9000)), bad: Millis(rng.between(500, 6000)) }, ..good },

@@ -4,18 +4,21 @@ use pilotage_coordinator_core::input::Via;
 use pilotage_coordinator_core::{Answer, Input, Rejected, Request};
 use pilotage_shared::health::Standing;
 use pilotage_shared::ids::Epoch;
-use pilotage_shared::intent::Answers;
-use pilotage_shared::name::{HostName, Reason, Why};
+use pilotage_shared::intent::{Answers, Go, Intent};
+use pilotage_shared::name::{AppName, HostName, Reason, Why};
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::principal::Principal;
+use pilotage_shared::status::SlotStatus;
 use pilotage_shared::time::Time;
 use pilotage_shared::wire::Frame;
 
-use super::watcher::{Watcher, request};
+use super::watcher::Watcher;
 use super::{Event, Origin, Simulation};
 use crate::coordinator::Drained;
+use crate::coverage::{Fault, Rule, kinds};
 use crate::network::{LinkId, Side};
 use crate::promises::Word;
+use crate::promises::grant::fleet_of;
 
 impl Simulation {
     /// A frame arrives at the coordinator's machine.
@@ -57,7 +60,7 @@ impl Simulation {
 
     pub(super) fn put_in(&mut self, origin: Origin, by: Principal, via: Via, request: Request) {
         let reason = Reason::lossy("simulated");
-        self.inbox.push((origin, Input { by, via, reason, at: self.now, idempotency: None, request }));
+        self.inbox.push((origin, Input { by, via, reason, at: self.now, idempotency: self.key.take(), request }));
     }
 
     pub(super) fn plan_drain(&mut self, at: Time) {
@@ -76,7 +79,7 @@ impl Simulation {
         }
         let (origins, inputs): (Vec<Origin>, Vec<Input>) = batch.into_iter().unzip();
         for input in &inputs {
-            self.coverage.count("input", request(&input.request));
+            self.coverage.count("input", kinds::request(&input.request));
         }
         let before = (self.promises.recovering, self.promises.ahead.clone());
         let mut watcher = Watcher {
@@ -92,8 +95,18 @@ impl Simulation {
             Ok(drained) => drained,
             Err(fault) => return self.promises.breaks("fixed point", || fault.0),
         };
-        if self.rng.chance(self.luck.crash_before_commit) {
-            self.coverage.count("fault", "crash before commit");
+        let drawn = self.next_commit.take();
+        let lost = drawn.filter(|fault| *fault != Fault::DiedBeforeAnswer);
+        if self.rng.chance(self.luck.crash_before_commit) || lost.is_some() {
+            let any = *self.rng.pick(&[Fault::DiedBeforeCommit, Fault::CommitFailed, Fault::CommitTorn]).unwrap_or(&Fault::CommitFailed);
+            let fault = lost.unwrap_or(any);
+            self.strikes_all(fault);
+            if fault == Fault::CommitTorn {
+                self.coordinator.tear();
+            }
+            if origins.iter().any(|origin| matches!(origin, Origin::Person(_))) {
+                self.coverage.rule(Rule::R1);
+            }
             (self.promises.recovering, self.promises.ahead) = before;
             if planted(Bug::AnswerBeforeCommit) {
                 self.publish(&origins, &inputs, drained);
@@ -101,8 +114,8 @@ impl Simulation {
             return self.crash_coordinator(true);
         }
         self.coordinator.commit(&mut drained);
-        if self.rng.chance(self.luck.crash_before_publish) {
-            self.coverage.count("fault", "crash before publish");
+        if self.rng.chance(self.luck.crash_before_publish) || drawn == Some(Fault::DiedBeforeAnswer) {
+            self.strikes_all(Fault::DiedBeforeAnswer);
             return self.crash_coordinator(true);
         }
         let moved = drained.moved;
@@ -197,9 +210,8 @@ impl Simulation {
                 if let Some(machine) = machine {
                     self.promises.speaks(host, &machine, made);
                 }
-                let apps: Vec<_> = self.promises.words.keys().filter(|(_, h)| h == host).cloned().collect();
-                for key in apps {
-                    self.promises.words.remove(&key);
+                for app in &self.spoken_of {
+                    self.promises.words.remove(&(app.clone(), host.clone()));
                 }
                 for (app, slot) in &status.slots {
                     let counts = slot.standing == Standing::Available && slot.run.is_none();
@@ -207,11 +219,25 @@ impl Simulation {
                         self.promises.counted.insert((app.clone(), host.clone()), made);
                     }
                     self.promises.words.insert((app.clone(), host.clone()), Word { made, counts });
+                    if !self.spoken_of.contains(app) {
+                        self.spoken_of.insert(app.clone());
+                    }
                 }
                 if let Some(machine) = self.machines.get_mut(host).filter(|m| m.excused.is_some_and(|at| at < made)) {
                     machine.excused = None;
                 }
+                let kept = |(app, slot): (&AppName, &SlotStatus)| {
+                    let loan = self.coordinator.world().and_then(|w| w.slot(app, host)).and_then(|s| s.loan.as_ref());
+                    slot.run.is_none() && loan.is_some_and(|l| !l.withdrawn && l.generation > slot.spent)
+                };
+                if status.slots.iter().any(kept) {
+                    self.coverage.rule(Rule::R12);
+                }
                 self.hears(host, link, touched);
+            }
+            (Request::Status { status }, Err(Rejected::Stale(_))) => {
+                let session = self.coordinator.world().and_then(|w| w.live.get(host)).map(|l| l.session);
+                self.coverage.rule(if session == Some(status.session) { Rule::R4 } else { Rule::R3 });
             }
             (Request::Heartbeat { .. }, Ok(_)) => self.hears(host, link, touched),
             (_, Err(rejected)) => self.coverage.count("rejected", rejected.code()),
@@ -247,6 +273,14 @@ impl Simulation {
         for intent in &intents {
             self.promises.derived(world, host, intent, self.now);
         }
+        let base = |intent: &Intent| {
+            let fleet = fleet_of(world, &intent.app, host);
+            fleet.and_then(|f| world.newest(f)).map(|d| d.base)
+        };
+        let above = intents.iter().any(|intent| intent.go != Go::Activate && base(intent).is_some_and(|base| intent.generation > base));
+        if above {
+            self.coverage.rule(Rule::R8);
+        }
         for intent in intents {
             self.trace.line(self.now, || format!("→ {host} {}", crate::trace::intent(&intent)));
             self.send(link, Side::Coordinator, Frame::Intent(intent, blocked.0, Some(blocked.1.clone())));
@@ -257,13 +291,16 @@ impl Simulation {
     fn check_world(&mut self) {
         let Some(world) = self.coordinator.world() else { return };
         let coverage = &mut self.coverage;
-        self.promises.waits(world, self.now, |kind| coverage.count("waiting", kind));
-        if self.taken.is_multiple_of(32)
+        // What looks at all hosts is done so seldom that it costs no step more than a few of them.
+        let hosts = self.machines.len() as u64;
+        let all = self.taken.is_multiple_of(hosts.max(8));
+        self.promises.waits(world, self.now, all, |cause| super::rules::of_wait(cause, coverage));
+        if self.taken.is_multiple_of(hosts.max(32))
             && let Some(key) = self.coordinator.forgotten()
         {
             self.promises.breaks("acknowledged survives", || format!("{key:?} differs between world and store after a commit"));
         }
-        if self.taken.is_multiple_of(16) {
+        if self.taken.is_multiple_of(hosts.max(16)) {
             for ((host, fleet), facts) in &world.placed {
                 let Some(record) = world.fleets.get(fleet) else { continue };
                 let found = world.facts(record, host);
@@ -294,11 +331,13 @@ impl Simulation {
             return;
         }
         self.trace.line(self.now, || "coordinator starts".into());
-        self.coverage.count("fault", "coordinator started");
         self.coordinator.boot(self.now);
         self.promises.words.clear();
         if let Some(world) = self.coordinator.world() {
             self.promises.remembered(world);
+            if !world.epochs.is_empty() {
+                self.coverage.rule(Rule::R2);
+            }
         }
         let epoch = if planted(Bug::SessionReused) { Epoch([7; 32]) } else { Epoch(self.rng.bytes()) };
         let by = Principal::Rule { name: Why::lossy("start") };

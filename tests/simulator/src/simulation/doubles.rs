@@ -13,6 +13,7 @@ use pilotage_shared::wire::Frame;
 
 use super::{Event, Simulation};
 use crate::coordinator::Coordinator;
+use crate::coverage::Fault;
 use crate::machine::Machine;
 use crate::network::Side;
 use crate::promises::{Lie, Ledgers};
@@ -34,7 +35,7 @@ impl Simulation {
         for underway in twin.runs.values_mut() {
             underway.run.die();
         }
-        self.coverage.count("fault", "host cloned");
+        self.strikes(Fault::Cloned, host);
         self.trace.line(self.now, || format!("{host} is cloned"));
         self.promises.doubtful.insert(host.clone());
         self.promises.twins.insert(host.clone());
@@ -52,7 +53,7 @@ impl Simulation {
 
     /// A machine's state is copied aside, as a snapshot of a virtual machine.
     pub fn snapshot(&mut self, host: &HostName) {
-        if let Some(machine) = self.machines.get(host).filter(|m| m.on) {
+        if let Some(machine) = self.machines.get(host) {
             let copy = Machine { agent: None, ..machine.clone() };
             self.snapshots.insert(host.clone(), copy);
         }
@@ -65,6 +66,7 @@ impl Simulation {
         if !same {
             return;
         }
+        self.strikes(Fault::SetBack, host);
         self.power_off(host);
         let Some(machine) = self.machines.get_mut(host) else { return };
         let (rises, deaths): (bool, Vec<_>) = (machine.on, machine.apps.iter().map(|(name, app)| (name.clone(), app.own_deaths.clone())).collect());
@@ -85,9 +87,7 @@ impl Simulation {
         if behind {
             self.promises.must_not_speak.insert(host.clone(), self.now);
         }
-        self.promises.begun.retain(|(name, _, _), _| name != host);
-        self.promises.activates.retain(|(name, _, _, _), _| name != host);
-        self.coverage.count("fault", "host set back");
+        self.promises.was_set_back(host);
         self.trace.line(self.now, || format!("{host} is set back to an old copy"));
         self.power_on(host);
     }
@@ -97,7 +97,7 @@ impl Simulation {
         let Some(backup) = self.backup.clone().filter(|_| self.other.is_none() && self.coordinator.life.is_some()) else { return };
         let mut second = Coordinator::new(self.coordinator.settings());
         second.store = backup;
-        self.coverage.count("fault", "second coordinator");
+        self.strikes_all(Fault::SecondCoordinator);
         self.trace.line(self.now, || "a second coordinator takes over, the first lives on".into());
         self.break_links();
         let first = std::mem::replace(&mut self.coordinator, second);
@@ -110,7 +110,7 @@ impl Simulation {
     /// The network leads to the other coordinator now.
     pub fn swap_coordinators(&mut self) {
         let Some(mut other) = self.other.take() else { return };
-        self.coverage.count("fault", "the other coordinator answers");
+        self.strikes_all(Fault::CoordinatorsSwapped);
         self.trace.line(self.now, || "the other coordinator answers now".into());
         self.break_links();
         std::mem::swap(&mut self.coordinator, &mut other.coordinator);
@@ -137,6 +137,11 @@ impl Simulation {
         }
     }
 
+    /// The life of the coordinator that is not reachable now.
+    pub(super) fn epoch_elsewhere(&self) -> Option<Epoch> {
+        self.other.as_ref()?.coordinator.world()?.epoch
+    }
+
     fn break_links(&mut self) {
         self.links_of.clear();
         self.inbox.clear();
@@ -148,6 +153,7 @@ impl Simulation {
 
     /// A host says anything (a lying host).
     pub(super) fn twist(&mut self, status: &mut Status) {
+        self.coverage.fault(Fault::HostLied);
         let releases: Vec<Release> = self.telling.releases().collect();
         let standings = [Standing::Available, Standing::Down, Standing::Settling, Standing::Unknown];
         for slot in status.slots.values_mut() {
@@ -188,7 +194,7 @@ impl Simulation {
             follow: false,
             first_install: false,
         };
-        self.coverage.count("fault", "coordinator lies");
+        self.coverage.fault(Fault::CoordinatorLied);
         self.trace.line(self.now, || format!("a lie → {host} {}", crate::trace::intent(&intent)));
         let frame = Box::new(Frame::Intent(intent, 0, None));
         self.plan_event(self.now, Event::Down { link, frame });
@@ -198,15 +204,14 @@ impl Simulation {
     pub fn begin_lying(&mut self, host: &HostName) {
         self.promises.lie = Lie::Host;
         self.liar = Some(host.clone());
-        self.coverage.count("fault", "host lies");
     }
 
     /// The agent's process is stopped for so long, as under a debugger or on a machine that swaps.
     pub fn stall(&mut self, host: &HostName, span: Millis) {
         let until = self.now + span;
         if self.machines.get(host).is_some_and(|m| m.agent.is_some()) {
+            self.strikes(Fault::AgentStalled, host);
             self.stalled.insert(host.clone(), until);
-            self.coverage.count("fault", "agent stalled");
             self.trace.line(self.now, || format!("{host} agent stalls for {span}"));
             self.plan_event(until, Event::Wake(host.clone()));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pilotage_shared::health::Standing;
+use pilotage_shared::intent::Intent;
 use pilotage_shared::name::{AppName, HostName};
 use pilotage_shared::run::{Outcome, Phase};
 use pilotage_shared::time::{Millis, Time};
@@ -10,10 +11,11 @@ use pilotage_shared::wire::Frame;
 
 use super::{Event, Simulation};
 use crate::agent::{Agent, Output, Outside};
+use crate::coverage::{Fault, HostPhase, Rule, kinds};
 use crate::machine::Machine;
 use crate::network::{LinkId, Side};
 use crate::promises::capacity::Truth;
-use crate::promises::grant::fleet_of;
+use crate::promises::grant::{fleet_of, looked_at};
 use crate::promises::host::Begin;
 use crate::truth::run::{Scene, Step};
 
@@ -27,9 +29,10 @@ impl Simulation {
         }
         if let Frame::Intent(intent, _, _) = &frame
             && self.machines.get(&host).and_then(|m| m.agent.as_ref()?.session.as_ref()).is_some_and(|s| s.id == intent.session)
-            && let Some(ledger) = self.machines.get(&host).map(|m| m.disk.host.ledger)
+            && let Some(disk) = self.machines.get(&host).map(|m| &m.disk)
         {
-            self.promises.arrives(&host, ledger, intent);
+            let seen = disk.slots.get(&intent.app).map(|slot| slot.seen).unwrap_or_default();
+            self.promises.arrives(&host, disk.host.ledger, seen, intent);
         }
         self.with_agent(&host, |agent, machine, outside| agent.receive(machine, link, frame, outside));
     }
@@ -49,9 +52,14 @@ impl Simulation {
         let retry = Millis(self.rng.between(200, 3000));
         let Some(machine) = self.machines.get_mut(host).filter(|m| m.on) else { return };
         let Some(mut agent) = machine.agent.take() else { return };
-        let fetch_fails = self.luck.fetch_fails > 0 && self.rng.chance(self.luck.fetch_fails);
-        let outside = Outside { behaviours: &self.behaviours, now: self.now, retry, fetch_fails };
+        let fetch_fails = self.luck.fetch_fails > 0 && self.rng.chance(self.luck.fetch_fails) || self.next_fetch_fails.contains(host);
+        // The moment between two writes is short: an agent that may die at all may die in it.
+        let dies_in_begin = self.luck.crash_agent > 0 && self.rng.chance(self.luck.crash_agent * 10) || self.next_begin_dies.contains(host);
+        let outside = Outside { behaviours: &self.behaviours, now: self.now, retry, fetch_fails, dies_in_begin };
         let outputs = act(&mut agent, machine, &outside);
+        if let Some(session) = &agent.session {
+            self.promises.meets(host, machine.disk.host.ledger, session.id.epoch);
+        }
         machine.agent = Some(agent);
         for output in outputs {
             self.output(host, output);
@@ -109,6 +117,10 @@ impl Simulation {
                             self.promises.seen(host, ledger, app, slot.seen);
                         }
                     }
+                    let down = |app: &AppName| status.slots.get(app).is_some_and(|s| s.standing == Standing::Down && s.run.is_none());
+                    if self.machines.get(host).is_some_and(|m| m.apps.iter().any(|(app, a)| down(app) && a.served)) {
+                        self.coverage.rule(Rule::R9);
+                    }
                     self.trace.line(self.now, || format!("{host} says {}", crate::trace::status(status)));
                 }
                 if let Some(link) = link {
@@ -118,7 +130,7 @@ impl Simulation {
             Output::HangUp(link) => self.close(link, Side::Host),
             Output::Begins { intent, age, busy } => {
                 self.trace.line(self.now, || format!("{host} begins generation {}", intent.generation));
-                self.coverage.count("host", "begin");
+                self.coverage.count("host", "begins");
                 let Some(machine) = self.machines.get(host) else { return };
                 let begin = Begin {
                     host,
@@ -132,8 +144,8 @@ impl Simulation {
                     of_this_life: self.coordinator.world().and_then(|w| w.epoch) == Some(intent.session.epoch),
                 };
                 self.promises.begins(&begin);
-                self.promises.taken(self.coordinator.world(), &intent.app, host);
-                if let Some(deployment) = &intent.deployment {
+                self.is_taken(host, &intent);
+                if let Some(deployment) = intent.deployment.as_ref().filter(|_| looked_at(self.machines.len(), host)) {
                     let under_way = |m: &Machine| m.runs.get(&intent.app)?.permit.clone();
                     // Who left, or was retired by a person, is in no batch any more (R13).
                     let stored = self.coordinator.life.is_none().then(|| self.coordinator.stored());
@@ -148,8 +160,20 @@ impl Simulation {
                 }
                 self.telling.begins(self.now, host, &intent);
             }
+            Output::Kept(rule) => self.coverage.rule(rule),
+            Output::FetchFails => {
+                self.next_fetch_fails.remove(host);
+                self.strikes(Fault::FetchFailed, host);
+            }
+            Output::DiesInBegin => {
+                self.next_begin_dies.remove(host);
+                // Its loan is out: that is the phase that it dies in.
+                self.coverage.fault(Fault::DiedInBegin);
+                self.coverage.pair(HostPhase::Permitted, Fault::DiedInBegin);
+                self.crash_agent(host);
+            }
             Output::BeginsAgain(app) => {
-                self.coverage.count("host", "begins again");
+                self.coverage.rule(Rule::R27);
                 self.trace.line(self.now, || format!("{host} starts {app} again"));
                 let alive = self.machines.get(host).and_then(|m| m.apps.get(&app)).is_some_and(|a| a.process.is_some());
                 self.promises.must(!alive, "2 only what is gone is started again", || format!("{host} starts {app} again, and it lives"));
@@ -168,7 +192,13 @@ impl Simulation {
                     }
                 }
                 if let Some((ended, turned)) = run.ending() {
-                    self.coverage.count("host", outcome(ended, turned));
+                    self.coverage.count("run", kinds::run(ended));
+                    if turned {
+                        self.coverage.count("host", "turned back as asked");
+                    }
+                    if matches!(ended, Outcome::NotBegun { .. }) {
+                        self.coverage.rule(Rule::R6);
+                    }
                     self.trace.line(self.now, || format!("{host} ended generation {:?}: {ended:?}", run.request.generation()));
                     self.telling.ended(self.now, host, &run);
                 }
@@ -185,11 +215,11 @@ impl Simulation {
         self.look(host);
         let now = self.now;
         let Some(machine) = self.machines.get_mut(host).filter(|m| m.on) else { return };
-        let (uptime, boot, pace) = (machine.uptime(now), machine.boot, machine.pace);
+        let (uptime, wall, boot, pace) = (machine.uptime(now), machine.wall(now), machine.boot, machine.pace);
         let Some(underway) = machine.runs.get_mut(app).filter(|u| u.run.living == Some(now)) else { return };
         let standing = machine.agent.as_ref().and_then(|a| Some(a.apps.get(app)?.standing(machine.disk.slots.get(app)?, uptime)));
         let application = machine.apps.entry(app.clone()).or_default();
-        let scene = Scene { host, behaviours: &self.behaviours, pace, now, uptime, boot, blocked: &machine.disk.host.blocked };
+        let scene = Scene { host, behaviours: &self.behaviours, pace, now, wall, uptime, boot, blocked: &machine.disk.host.blocked };
         let before = underway.run.directory.starts();
         let served = application.serves(host, &self.behaviours, now);
         let step = underway.run.advance(application, &scene);
@@ -213,6 +243,7 @@ impl Simulation {
             }
             Step::Ended => {
                 self.promises.truly_ended(host, &underway.run, application);
+                underway.run.went_wrong.iter().for_each(|fault| self.coverage.fault(*fault));
                 if matches!(underway.run.directory.ending(), Some((Outcome::Committed, _))) {
                     machine.kept.insert(underway.run.directory.to());
                 }
@@ -228,6 +259,9 @@ impl Simulation {
         if matches!(phase, Phase::Back(_)) && step == Step::Went {
             self.coverage.count("host", "turns back in a run");
         }
+        if self.luck.crash_agent > 0 && self.rng.chance(self.luck.crash_agent * 5) {
+            self.crash_deployer(host);
+        }
         self.with_agent(host, |agent, machine, outside| {
             if anew {
                 agent.restarted(app, machine.uptime(outside.now));
@@ -238,16 +272,26 @@ impl Simulation {
     }
 
     /// P1 and P2 at the moment that matters.
-    fn takes_out(&mut self, host: &HostName, app: &AppName, permit: &pilotage_shared::intent::Intent) {
+    fn takes_out(&mut self, host: &HostName, app: &AppName, permit: &Intent) {
         self.coverage.count("host", "takes what serves");
+        if !looked_at(self.machines.len(), host) {
+            return self.is_taken(host, permit);
+        }
         let all: Vec<HostName> = self.machines.keys().cloned().collect();
         for other in &all {
             self.look(other);
         }
         let truth: BTreeMap<HostName, Truth> = self.machines.iter().map(|(name, m)| (name.clone(), truth(m, app, self))).collect();
         self.promises.disturbed(&self.coordinator, (host, permit), &truth, self.now, &mut self.coverage);
-        self.promises.taken(self.coordinator.world(), app, host);
+        self.is_taken(host, permit);
         self.telling.takes(&truth);
+    }
+
+    /// P2, of the coordinator whose permission it is: another that lives on beside it learns of it by silence only (R33).
+    fn is_taken(&mut self, host: &HostName, permit: &Intent) {
+        if self.epoch_elsewhere() != Some(permit.session.epoch) {
+            self.promises.taken(self.coordinator.world(), &permit.app, host);
+        }
     }
 
     /// Notices what has died by itself.
@@ -260,7 +304,7 @@ impl Simulation {
             let serves = app.serves(host, &self.behaviours, now);
             if app.served && !serves && !busy.contains(name) {
                 app.own_deaths.push(now);
-                self.coverage.count("fault", "application died");
+                self.coverage.fault(Fault::DiedLater);
                 self.trace.line(now, || format!("{host} {name} dies by itself"));
             }
             app.served = serves;
@@ -277,15 +321,5 @@ pub fn truth(machine: &Machine, app: &AppName, simulation: &Simulation) -> Truth
         in_change: machine.runs.contains_key(app),
         restored: application.and_then(|a| a.restored),
         own_deaths: application.map(|a| a.own_deaths.clone()).unwrap_or_default(),
-    }
-}
-
-fn outcome(outcome: &Outcome, turned: bool) -> &'static str {
-    match outcome {
-        Outcome::Committed => "committed",
-        Outcome::RolledBack { .. } if turned => "turned back as asked",
-        Outcome::RolledBack { .. } => "rolled back",
-        Outcome::NotBegun { .. } => "not begun",
-        Outcome::NeedsHands { .. } => "needs hands",
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pilotage_agent_core::run::Kind;
-use pilotage_coordinator_core::{Change, Request, World};
+use pilotage_coordinator_core::{Change, World};
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::HostName;
 use pilotage_shared::time::Time;
@@ -33,7 +33,8 @@ pub(super) struct Watcher<'a> {
 
 impl Witness for Watcher<'_> {
     fn change(&mut self, world: &World, change: &Change, planned: bool) {
-        self.coverage.count("change", super::telling::kind(change));
+        self.coverage.count("change", crate::coverage::kinds::change(change));
+        super::rules::of_change(world, change, planned, self.coverage);
         self.trace.line(self.now, || crate::trace::change(change));
         self.telling.change(self.now, world, change);
         let app = |id: &DeploymentId| world.fleets.get(&id.fleet).map(|f| f.spec.app.clone());
@@ -66,42 +67,7 @@ impl Witness for Watcher<'_> {
             // A person has gone on, though he may never hear that it is done.
             Change::GoesOn { .. } => self.promises.recovering = false,
             Change::Thawed { fleet } if !planned => self.promises.ahead.retain(|(f, _), _| f != fleet),
-            Change::Ended { outcome, .. } => self.coverage.count("outcome", format!("{outcome:?}")),
             _ => {}
         }
-    }
-}
-
-/// The kind of a request, for counting.
-pub(super) fn request(request: &Request) -> &'static str {
-    match request {
-        Request::Start { .. } => "start",
-        Request::PutPackage { .. } => "put package",
-        Request::DeletePackage { .. } => "delete package",
-        Request::ReleasePackage { .. } => "release package",
-        Request::BlockPackage { .. } => "block package",
-        Request::UnblockPackage { .. } => "unblock package",
-        Request::PutConfiguration { .. } => "put configuration",
-        Request::DeleteConfiguration { .. } => "delete configuration",
-        Request::ReleaseConfiguration { .. } => "release configuration",
-        Request::PutFleet { .. } => "put fleet",
-        Request::DeleteFleet { .. } => "delete fleet",
-        Request::AddHost { .. } => "add host",
-        Request::LabelHost { .. } => "label host",
-        Request::CordonHost { .. } => "cordon",
-        Request::UncordonHost { .. } => "uncordon",
-        Request::MaintainHost { .. } => "maintain",
-        Request::RetireHost { .. } => "retire",
-        Request::RetryHost { .. } => "retry",
-        Request::Deploy { .. } => "deploy",
-        Request::Pause { .. } => "pause",
-        Request::Resume { .. } => "resume",
-        Request::Cancel { .. } => "cancel",
-        Request::Rollback { .. } => "rollback",
-        Request::Hello { .. } => "hello",
-        Request::Status { .. } => "status",
-        Request::Heartbeat { .. } => "heartbeat",
-        Request::Gone { .. } => "gone",
-        Request::Recover { .. } => "recover",
     }
 }

@@ -2,239 +2,63 @@
 
 use std::collections::BTreeMap;
 
-use pilotage_coordinator_core::input::What;
 use pilotage_coordinator_core::plan::explain_fleet;
-use pilotage_coordinator_core::world::configuration::Numbers;
 use pilotage_coordinator_core::world::{Course, HostState, Outcome};
-use pilotage_coordinator_core::{Answer, Cause, Rejected, Request, Waiting, World, explain};
-use pilotage_shared::digest::Digest;
-use pilotage_shared::fleet::Labels;
-use pilotage_shared::ids::DeploymentId;
-use pilotage_shared::name::{AppName, FleetName, HostName, LabelKey, LabelValue, Version};
+use pilotage_coordinator_core::{Answer, Cause, Waiting, World, explain};
+use pilotage_shared::name::FleetName;
 use pilotage_shared::time::{Millis, Time};
 
-use super::command::{Already, Command, Until};
-use crate::network::Rates;
+use super::command::{Command, Until};
+use super::deed::Deed;
+use super::stage::{Reply, Stage};
 use crate::simulation::Simulation;
 use crate::trace::BEGINNING;
 
 /// A story in course.
 pub struct Runner {
-    simulation: Simulation,
-    app: AppName,
+    stage: Stage,
 }
 
 impl Runner {
     /// A world with a coordinator that has started, and nothing else.
     pub fn new() -> Self {
-        let mut simulation = Simulation::new(1, Rates::CALM, Millis::seconds(5));
-        simulation.telling.on = true;
-        simulation.boot_coordinator();
-        Self { simulation, app: AppName::new("web").expect("a valid name") }
+        let mut stage = Stage::new();
+        stage.sim.telling.on = true;
+        Self { stage }
     }
 
     /// Does one command; gives what it prints.
     pub fn run(&mut self, command: Command) -> Vec<String> {
         let mut out = self.perform(command);
-        let told = self.simulation.telling.take();
+        let told = self.stage.sim.telling.take();
         let mut lines = merged(told);
         lines.append(&mut out);
-        if let Some(broken) = &self.simulation.promises.broken {
+        if let Some(broken) = &self.stage.sim.promises.broken {
             lines.push(format!("BROKEN PROMISE {broken}"));
         }
         lines
     }
 
     fn perform(&mut self, command: Command) -> Vec<String> {
-        let sim = &mut self.simulation;
         match command {
-            Command::Hosts(count, zones, already) => self.hosts(count, &zones, &already),
-            Command::Join(host, labels) => {
-                let labels = with_env(labels);
-                answered(sim.join(&host, labels, &[]))
-            }
-            Command::Label(host, labels) => self.ask(Request::LabelHost { host, labels: with_env(labels) }),
-            Command::Fleet(spec) => {
-                self.app = spec.app.clone();
-                self.ask(Request::PutFleet { spec })
-            }
-            Command::Unfleet(fleet) => self.ask(Request::DeleteFleet { fleet }),
-            Command::Package(version, behaviour) => {
-                let app = self.app.clone();
-                answered(self.simulation.push(&app, &version, behaviour).1)
-            }
-            Command::Fail(host, behaviour, version) => {
-                let digest = self.digest(&version);
-                self.simulation.behaviours.set(digest, host.as_ref(), behaviour);
-                Vec::new()
-            }
-            Command::Deploy(fleet, version) => self.ask(Request::Deploy { fleet, what: What::Version(version) }),
-            Command::DeployConfigured(fleet, version, number) => {
-                let what = What::Configured { what: Box::new(What::Version(version)), config: Some(number) };
-                self.ask(Request::Deploy { fleet, what })
-            }
-            Command::Config(fleet, content, behaviour) => {
-                self.simulation.behaviours.set(config(&content), None, behaviour);
-                self.configure(fleet, &content, true)
-            }
-            Command::Register(fleet, content) => self.configure(fleet, &content, false),
-            Command::ReleaseConfig(number) => {
-                let app = self.app.clone();
-                self.ask(Request::ReleaseConfiguration { app, number })
-            }
-            Command::Restart(fleet) => self.ask(Request::Deploy { fleet, what: What::Restart }),
-            Command::Pause(fleet) => self.about(&fleet, |id| Request::Pause { id }),
-            Command::Resume(fleet) => self.ask(Request::Resume { fleet }),
-            Command::Cancel(fleet) => self.about(&fleet, |id| Request::Cancel { id }),
-            Command::Rollback(fleet) => self.about(&fleet, |id| Request::Rollback { id }),
-            Command::Release(version) => {
-                let digest = self.digest(&version);
-                self.ask(Request::ReleasePackage { digest })
-            }
-            Command::Block(version) => {
-                let digest = self.digest(&version);
-                self.ask(Request::BlockPackage { digest })
-            }
-            Command::Unblock(version) => {
-                let digest = self.digest(&version);
-                self.ask(Request::UnblockPackage { digest })
-            }
-            Command::Cordon(host) => self.ask(Request::CordonHost { host }),
-            Command::Uncordon(host) => self.ask(Request::UncordonHost { host }),
-            Command::Retire(host) => self.ask(Request::RetireHost { host }),
-            Command::Retry(host) => self.ask(Request::RetryHost { host }),
-            Command::Maintain(host, on) => self.ask(Request::MaintainHost { host, on }),
-            Command::Hands(host, wish) => {
-                sim.hands(&host, &self.app, wish);
-                Vec::new()
-            }
-            Command::Disk(host, full) => {
-                sim.fill_disk(&host, full);
-                Vec::new()
-            }
-            Command::Tick(span) => {
-                sim.run_until(sim.now + span);
-                Vec::new()
-            }
+            Command::Do(deed) => self.stage.perform(&deed).into_iter().flat_map(|reply| said(&deed, reply)).collect(),
             Command::Until(what, limit) => self.until(&what, limit),
             Command::Status => self.status(),
             Command::Explain(fleet) => self.explain(&fleet),
             Command::Lowest(_) => {
-                let lowest = sim.telling.lowest.take();
+                let lowest = self.stage.sim.telling.lowest.take();
                 vec![lowest.map_or_else(|| "nobody was taken".into(), |n| format!("lowest {n} serving"))]
             }
-            Command::CrashCoordinator => {
-                sim.kill_coordinator(false);
-                Vec::new()
-            }
-            Command::StartCoordinator => {
-                sim.boot_coordinator();
-                Vec::new()
-            }
-            Command::Backup => {
-                sim.back_up();
-                Vec::new()
-            }
-            Command::Restore { by_hand } => {
-                sim.restore(!by_hand);
-                Vec::new()
-            }
-            Command::Recover { keep_backup, go_on } => self.ask(Request::Recover { keep_backup, go_on }),
-            Command::RestartAgents(host) => {
-                let all: Vec<HostName> = host.map_or_else(|| sim.machines.keys().cloned().collect(), |h| vec![h]);
-                for host in all {
-                    sim.crash_agent(&host);
-                }
-                Vec::new()
-            }
-            Command::Kill(host) => {
-                sim.power_off(&host);
-                Vec::new()
-            }
-            Command::Boot(host) => {
-                sim.power_on(&host);
-                Vec::new()
-            }
-            Command::CrashApp(host) => {
-                sim.crash_app(&host, &self.app);
-                Vec::new()
-            }
-            Command::CrashDeployer(host) => {
-                sim.crash_deployer(&host);
-                Vec::new()
-            }
-            Command::LoseLedger(host) => {
-                sim.lose_ledger(&host);
-                Vec::new()
-            }
-            Command::Starve(host, starved) => {
-                sim.starve(&host, &self.app, starved);
-                Vec::new()
-            }
-            Command::Partition(host, cut) => {
-                sim.partition(&host, cut);
-                Vec::new()
-            }
-            Command::Heal(host) => {
-                let all: Vec<HostName> = host.map_or_else(|| sim.machines.keys().cloned().collect(), |h| vec![h]);
-                for host in all {
-                    sim.heal(&host);
-                }
-                Vec::new()
-            }
         }
-    }
-
-    fn hosts(&mut self, count: u32, zones: &[LabelValue], already: &Already) -> Vec<String> {
-        let foreign: &[AppName] = match already {
-            Already::Nothing => &[],
-            Already::Foreign => std::slice::from_ref(&self.app),
-        };
-        let mut out = Vec::new();
-        for n in 0..count {
-            let host = HostName::new(&format!("h{}", n + 1)).expect("a valid name");
-            let mut labels = with_env(Labels::new());
-            if let Some(zone) = zones.get(n as usize % zones.len().max(1)) {
-                labels.insert(LabelKey::new("zone").expect("a valid name"), zone.clone());
-            }
-            out.extend(refused(self.simulation.join(&host, labels, foreign)));
-        }
-        out
-    }
-
-    fn ask(&mut self, request: Request) -> Vec<String> {
-        answered(self.simulation.request(request))
-    }
-
-    fn configure(&mut self, fleet: FleetName, content: &str, deploy: bool) -> Vec<String> {
-        let digest = config(content);
-        let numbers = Numbers { files: 1, bytes: 9, variables: 1, secrets: 0 };
-        let answer = self.simulation.request(Request::PutConfiguration { fleet, digest, numbers, deploy });
-        if let Some(Ok(Answer::Configuration { number, .. })) = &answer {
-            self.simulation.telling.number(digest, *number);
-        }
-        answered(answer)
-    }
-
-    fn about(&mut self, fleet: &FleetName, request: impl FnOnce(DeploymentId) -> Request) -> Vec<String> {
-        let newest = self.simulation.coordinator.world().and_then(|w| w.fleets.get(fleet)).map(|f| f.newest);
-        match newest {
-            Some(number) => self.ask(request(DeploymentId { fleet: fleet.clone(), number })),
-            None => vec![format!("refused: there is no fleet {fleet}")],
-        }
-    }
-
-    fn digest(&self, version: &Version) -> pilotage_shared::digest::Digest {
-        pilotage_shared::digest::Digest::of(format!("{}@{version}", self.app).as_bytes())
     }
 
     fn until(&mut self, what: &Until, limit: Millis) -> Vec<String> {
-        let end = self.simulation.now + limit;
-        while self.simulation.now < end && self.simulation.promises.broken.is_none() {
+        let end = self.stage.sim.now + limit;
+        while self.stage.sim.now < end && self.stage.sim.promises.broken.is_none() {
             if self.reached(what) {
                 return Vec::new();
             }
-            if !self.simulation.step() {
+            if !self.stage.sim.step() {
                 break;
             }
         }
@@ -242,7 +66,7 @@ impl Runner {
     }
 
     fn reached(&self, what: &Until) -> bool {
-        let sim = &self.simulation;
+        let sim = &self.stage.sim;
         let Some(world) = sim.coordinator.world() else { return false };
         match what {
             Until::Done => is_done(sim, world),
@@ -256,7 +80,7 @@ impl Runner {
     }
 
     fn status(&self) -> Vec<String> {
-        let sim = &self.simulation;
+        let sim = &self.stage.sim;
         let Some(world) = sim.coordinator.world() else { return vec!["the coordinator is down".into()] };
         let mut out = Vec::new();
         for (name, fleet) in &world.fleets {
@@ -292,7 +116,7 @@ impl Runner {
     }
 
     fn explain(&self, fleet: &FleetName) -> Vec<String> {
-        let sim = &self.simulation;
+        let sim = &self.stage.sim;
         let Some(world) = sim.coordinator.world() else { return vec!["the coordinator is down".into()] };
         let Some(record) = world.fleets.get(fleet) else { return vec![format!("there is no fleet {fleet}")] };
         let waiting = match world.active(record) {
@@ -327,31 +151,16 @@ fn is_done(sim: &Simulation, world: &World) -> bool {
     told && idle && !loans && still
 }
 
-fn with_env(mut labels: Labels) -> Labels {
-    let key = LabelKey::new("env").expect("a valid name");
-    labels.entry(key).or_insert_with(|| LabelValue::lossy("prod"));
-    labels
-}
-
-/// The digest of a configuration of this content.
-fn config(content: &str) -> Digest {
-    Digest::of(format!("configuration {content}").as_bytes())
-}
-
-fn answered(answer: Option<Result<Answer, Rejected>>) -> Vec<String> {
-    match answer {
-        Some(Ok(Answer::Deployment(id))) => vec![id.to_string()],
-        Some(Ok(Answer::Configuration { number, deployment, .. })) => vec![deployment.map_or_else(|| format!("c{number}"), |id| format!("c{number} {id}"))],
-        Some(Ok(_)) => Vec::new(),
-        other => refused(other),
-    }
-}
-
-fn refused(answer: Option<Result<Answer, Rejected>>) -> Vec<String> {
-    match answer {
-        Some(Ok(_)) => Vec::new(),
-        Some(Err(rejected)) => vec![format!("refused: {rejected}")],
-        None => vec!["no answer: the coordinator is down".into()],
+fn said(deed: &Deed, reply: Reply) -> Option<String> {
+    match reply {
+        Reply::Answer(Some(Ok(Answer::Deployment(id)))) => Some(id.to_string()),
+        Reply::Answer(Some(Ok(Answer::Configuration { number, deployment: Some(id), .. }))) => Some(format!("c{number} {id}")),
+        Reply::Answer(Some(Ok(Answer::Configuration { number, .. }))) => Some(format!("c{number}")),
+        Reply::Answer(Some(Ok(_))) => None,
+        Reply::Answer(Some(Err(rejected))) => Some(format!("refused: {rejected}")),
+        Reply::Answer(None) => Some("no answer: the coordinator is down".into()),
+        Reply::Wrong(why) if matches!(deed, Deed::Draws { .. }) => Some(format!("error: {why}")),
+        Reply::Wrong(why) => Some(why),
     }
 }
 

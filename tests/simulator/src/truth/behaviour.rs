@@ -28,11 +28,27 @@ pub enum Health {
     },
 }
 
+/// In which way a hook is bad.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wrong {
+    /// It fails, each time.
+    #[default]
+    Fails,
+    /// It does not end until its time is over.
+    Hangs,
+    /// It fails in every other second.
+    Flaps,
+    /// It says that it is done, and has done nothing.
+    Lies,
+}
+
 /// One package's behaviour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Behaviour {
-    /// The event whose hook fails each time on the way forward.
+    /// The event whose hook is bad on the way forward.
     pub fails_at: Option<Event>,
+    /// In which way.
+    pub wrong: Wrong,
     /// Its start fails on the way back too: nothing can be restored by it.
     pub fails_back: bool,
     /// What its check says.

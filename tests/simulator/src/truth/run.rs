@@ -18,7 +18,8 @@ use pilotage_shared::run::{Event, Outcome, Phase};
 use pilotage_shared::text::Text;
 use pilotage_shared::time::{Millis, Time, Uptime};
 
-use super::{Application, Behaviours, Process};
+use super::{Application, Behaviour, Behaviours, Process, Wrong};
+use crate::coverage::Fault;
 
 /// Records of one instant at most; more is a deployer that turns in circles.
 const AT_ONCE: usize = 50;
@@ -72,6 +73,10 @@ pub struct Run {
     pub failed: bool,
     /// The new release has answered its check well.
     pub answered: bool,
+    /// A hook has said that it was done, and has done nothing.
+    pub lied: bool,
+    /// What its hooks have done wrong.
+    pub went_wrong: BTreeSet<Fault>,
 }
 
 /// What a step did that others must be told of.
@@ -141,6 +146,8 @@ pub struct Scene<'a> {
     pub pace: Pace,
     /// Now.
     pub now: Time,
+    /// As the host's wall clock has it.
+    pub wall: u64,
     /// By the host's own clock.
     pub uptime: Uptime,
     /// Of the kernel.
@@ -152,7 +159,7 @@ pub struct Scene<'a> {
 impl Run {
     /// Nothing has been done yet, and nobody does it.
     pub fn new(directory: RunDirectory) -> Self {
-        Self { directory, living: None, doing: None, ran: BTreeSet::new(), failed: false, answered: false }
+        Self { directory, living: None, doing: None, ran: BTreeSet::new(), failed: false, answered: false, lied: false, went_wrong: BTreeSet::new() }
     }
 
     /// A deployer begins, or goes on where the last one died.
@@ -237,7 +244,7 @@ impl Run {
 
     fn record(&mut self, scene: &Scene<'_>, entry: Entry) -> Result<(), String> {
         let text = format!("{entry:?}");
-        let record = Record { at: scene.uptime, wall: scene.now.0, entry };
+        let record = Record { at: scene.uptime, wall: scene.wall, entry };
         self.directory.journal.record(record).map_err(|illegal| format!("{text} does not follow: {illegal}"))
     }
 
@@ -278,10 +285,27 @@ impl Run {
                 false => None,
             };
         }
-        if self.fails(task, scene) {
+        let wrong = self.fails(task, scene);
+        if let Some(wrong) = wrong {
+            self.went_wrong.insert(wrong_fault(wrong));
+        }
+        if wrong == Some(Wrong::Hangs) && scene.now - since < self.directory.request.hook_timeout {
+            return None;
+        }
+        if wrong == Some(Wrong::Lies) {
+            self.lied = true;
+            return Some(End::good());
+        }
+        if let Some(wrong) = wrong.filter(|wrong| *wrong != Wrong::Flaps || !(scene.now.0 / 1000).is_multiple_of(2)) {
             let stop = matches!(task, Task::Hook { event: Event::ApplicationStop, .. });
             self.failed |= !stop && self.directory.journal.turned().is_none();
-            return Some(failed(if matches!(task, Task::Hook { .. }) { Cause::Exited(1) } else { Cause::Own }, ""));
+            let cause = match task {
+                Task::Hook { .. } if wrong == Wrong::Hangs => Cause::TimedOut,
+                Task::Hook { .. } => Cause::Exited(1),
+                Task::Verify | Task::Keep | Task::Prepare | Task::Switch | Task::Unswitch | Task::Health(_) | Task::Commit => Cause::Own,
+                Task::Drain | Task::Stop(_) | Task::Start(_) => Cause::Own,
+            };
+            return Some(failed(cause, ""));
         }
         self.effect(task, app, scene);
         Some(End::good())
@@ -291,7 +315,7 @@ impl Run {
     fn adopt(&mut self, task: Task, app: &mut Application, scene: &Scene<'_>) -> End {
         let same_boot = self.directory.journal.began_in() == Some(scene.boot);
         if same_boot && scene.now.0.is_multiple_of(2) {
-            return self.finish(task, scene.now, app, scene).unwrap_or_else(End::good);
+            return self.finish(task, scene.now, app, scene).unwrap_or_else(|| failed(Cause::TimedOut, ""));
         }
         if same_boot && scene.now.0.is_multiple_of(3) {
             self.effect(task, app, scene);
@@ -299,16 +323,22 @@ impl Run {
         failed(Cause::Lost, "")
     }
 
-    fn fails(&self, task: Task, scene: &Scene<'_>) -> bool {
+    /// In which way a task goes wrong here; none: it does not.
+    fn fails(&self, task: Task, scene: &Scene<'_>) -> Option<Wrong> {
         let back = self.directory.journal.turned().is_some();
         let behaviour = |release: Option<Release>| release.map(|r| scene.behaviours.of(&r, scene.host)).unwrap_or_default();
+        let wrong = |of: Behaviour, event: Event| (of.fails_at == Some(event)).then_some(of.wrong);
         match task {
-            Task::Hook { side: Side::From, event: Event::ValidateService, .. } => behaviour(self.directory.from()).fails_back,
-            Task::Hook { side: Side::To, event: Event::ValidateService, .. } if self.directory.plan.again => behaviour(Some(self.directory.to())).fails_back,
-            Task::Hook { side: Side::To, .. } | Task::Switch if !back => behaviour(Some(self.directory.to())).fails_at == Some(task.event()),
-            Task::Hook { side: Side::From, event: Event::ApplicationStop, .. } => behaviour(self.directory.from()).fails_at == Some(Event::ApplicationStop),
-            Task::Hook { .. } | Task::Switch | Task::Unswitch | Task::Verify | Task::Keep | Task::Prepare | Task::Health(_) | Task::Commit => false,
-            Task::Drain | Task::Stop(_) | Task::Start(_) => false,
+            Task::Hook { side: Side::From, event: Event::ValidateService, .. } => behaviour(self.directory.from()).fails_back.then_some(Wrong::Fails),
+            Task::Hook { side: Side::To, event: Event::ValidateService, .. } if self.directory.plan.again => {
+                behaviour(Some(self.directory.to())).fails_back.then_some(Wrong::Fails)
+            }
+            Task::Hook { side: Side::To, .. } if !back => wrong(behaviour(Some(self.directory.to())), task.event()),
+            // Ours: it fails, or it is done.
+            Task::Switch if !back => wrong(behaviour(Some(self.directory.to())), task.event()).map(|_| Wrong::Fails),
+            Task::Hook { side: Side::From, event: Event::ApplicationStop, .. } => wrong(behaviour(self.directory.from()), Event::ApplicationStop),
+            Task::Hook { .. } | Task::Switch | Task::Unswitch | Task::Verify | Task::Keep | Task::Prepare | Task::Health(_) | Task::Commit => None,
+            Task::Drain | Task::Stop(_) | Task::Start(_) => None,
         }
     }
 
@@ -325,6 +355,15 @@ impl Run {
             Task::Unswitch => (app.installed, app.mixed) = (from, false),
             Task::Hook { .. } | Task::Verify | Task::Keep | Task::Prepare | Task::Health(_) | Task::Commit | Task::Drain | Task::Stop(_) | Task::Start(_) => {}
         }
+    }
+}
+
+fn wrong_fault(wrong: Wrong) -> Fault {
+    match wrong {
+        Wrong::Fails => Fault::HookFailed,
+        Wrong::Hangs => Fault::HookHung,
+        Wrong::Flaps => Fault::HookFlapped,
+        Wrong::Lies => Fault::HookLied,
     }
 }
 
