@@ -51,6 +51,11 @@ pub fn create_dirs(path: &Path, mode: u32) -> Result<(), DurableError> {
     }
     create_dirs(above, mode)?;
     match DirBuilder::new().mode(mode).create(path) {
+        // The process's umask was taken off it.
+        Ok(()) => {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed("set the mode of", path))?;
+            sync_dir(above)
+        }
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => Err(failed("make the folder", path)(e)),
         _ => sync_dir(above),
     }
