@@ -17,7 +17,7 @@ use crate::command::replay::play::{Missing, Went};
 use crate::output::safe;
 
 pub use backtest::{Row, row, table};
-pub use said::{decision, fact, outcome};
+pub use said::{decision, fact};
 pub use what_if::{after, departure, what_if_json};
 
 /// Hosts named on one line.

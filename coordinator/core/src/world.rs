@@ -166,6 +166,19 @@ pub enum Outcome {
     NeedsHands,
 }
 
+impl Outcome {
+    /// In people's words, as `rolled back`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::RolledBack => "rolled back",
+            Outcome::Stopped => "stopped",
+            Outcome::Superseded => "superseded",
+            Outcome::NeedsHands => "needs hands",
+        }
+    }
+}
+
 /// One attempt to bring a fleet to a release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {

@@ -18,7 +18,6 @@ use super::play::{Watch, play};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
-use crate::render::replay as render;
 use script::Script;
 
 /// A story of more hosts is none.
@@ -77,7 +76,7 @@ pub fn write(bytes: &[u8], id: &DeploymentId, anonymous: bool) -> Result<Story, 
 /// Compares the last word of the story's status with what was recorded. (One that was superseded is followed by another.)
 fn ends_otherwise(text: &str, fleet: &str, outcome: Option<Outcome>) -> Option<String> {
     let outcome = outcome.filter(|outcome| *outcome != Outcome::Superseded)?;
-    let wanted = render::outcome(outcome);
+    let wanted = outcome.words();
     let last = text.lines().rev().find(|line| line.starts_with(&format!("{fleet}: ")))?;
     let found = last.split(';').next().unwrap_or_default();
     (!found.ends_with(wanted)).then(|| format!("it {wanted} as it was recorded, and here: {found}; the simulator's hosts are faster, times may matter"))

@@ -3,7 +3,7 @@
 use pilotage_coordinator_core::World;
 use pilotage_coordinator_core::change::Change;
 use pilotage_coordinator_core::input::{Request, What};
-use pilotage_coordinator_core::world::{Because, HostState, Outcome};
+use pilotage_coordinator_core::world::{Because, HostState};
 use pilotage_shared::health::Standing;
 use pilotage_shared::name::HostName;
 use pilotage_shared::release::Release;
@@ -15,17 +15,6 @@ use crate::output::safe;
 fn version(world: &World, release: &Release) -> String {
     let name = safe(&world.package_name(&release.package));
     if release.restart == 0 { name } else { format!("{name}+r{}", release.restart) }
-}
-
-/// How a deployment ended.
-pub fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Succeeded => "succeeded",
-        Outcome::RolledBack => "rolled back",
-        Outcome::Stopped => "stopped",
-        Outcome::Superseded => "superseded",
-        Outcome::NeedsHands => "needs hands",
-    }
 }
 
 /// Why it turned or stopped.
@@ -75,7 +64,7 @@ pub fn decision(world: &World, change: &Change) -> Option<(Vec<String>, String)>
         Change::StragglersDue { id } => all(format!("{id} does not wait for stragglers any more")),
         Change::Ended { id, outcome: how, because: why, .. } => {
             let why = why.as_ref().map_or_else(String::new, |why| format!(": {}", because(why)));
-            all(format!("{id} {}{why}", outcome(*how)))
+            all(format!("{id} {}{why}", how.words()))
         }
         Change::PackagePut { package } => all(format!("{}@{} is known", package.app, safe(package.version.as_str()))),
         Change::ConfigurationPut { configuration } => all(format!("configuration c{} of {} is known", configuration.number, configuration.app)),

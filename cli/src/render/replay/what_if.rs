@@ -8,7 +8,7 @@ use pilotage_shared::time::{Millis, Time};
 use serde_json::{Value, json};
 
 use super::super::words::names;
-use super::said::{because, decision, outcome, request_refused};
+use super::said::{because, decision, request_refused};
 use super::{NAMED, offset, waits};
 use crate::command::replay::policy::Policy;
 use crate::command::replay::tried::{GoesOn, Tried};
@@ -43,7 +43,7 @@ fn course(tried: &Tried, change: &Change) -> Option<String> {
     match change {
         Change::Turned { id, .. } if id == own => Some("turned back".to_owned()),
         Change::Paused { id, .. } if id == own => Some("paused".to_owned()),
-        Change::Ended { id, outcome: how, .. } if id == own => Some(outcome(*how).to_owned()),
+        Change::Ended { id, outcome: how, .. } if id == own => Some(how.words().to_owned()),
         _ => None,
     }
 }
@@ -111,14 +111,14 @@ pub fn ended(ended: Option<&Ended>, began: Time) -> String {
         None => "does not end by itself".to_owned(),
         Some(Ended { at, outcome: how, because: why }) => {
             let why = why.as_ref().map_or_else(String::new, |why| format!(" ({})", because(why)));
-            format!("{} after {}{why}", outcome(*how), Millis((*at - began).0))
+            format!("{} after {}{why}", how.words(), Millis((*at - began).0))
         }
     }
 }
 
 /// For programs.
 pub fn what_if_json(tried: &Tried, goes_on: Option<&GoesOn>, policy: &Policy) -> Value {
-    let end = |ended: Option<&Ended>| ended.map(|ended| json!({ "at": When(ended.at), "outcome": outcome(ended.outcome) }));
+    let end = |ended: Option<&Ended>| ended.map(|ended| json!({ "at": When(ended.at), "outcome": ended.outcome.words() }));
     json!({
         "deployment": tried.case.id(),
         "what_if": policy.words(),

@@ -118,7 +118,7 @@ impl Telling {
                     let left: Vec<&str> = left_behind.iter().map(|h| h.as_str()).collect();
                     let left = if left.is_empty() { String::new() } else { format!(", left behind: {}", left.join(" ")) };
                     let why = because.as_ref().map(|b| format!(": {}", reason(b))).unwrap_or_default();
-                    format!("{id} {}{why}{left}", ended(*outcome))
+                    format!("{id} {}{why}{left}", outcome.words())
                 });
             }
             Change::Observed { host, app, status, .. } => {
@@ -142,13 +142,3 @@ fn reason(because: &Because) -> String {
     }
 }
 
-fn ended(outcome: pilotage_coordinator_core::world::Outcome) -> &'static str {
-    use pilotage_coordinator_core::world::Outcome;
-    match outcome {
-        Outcome::Succeeded => "succeeded",
-        Outcome::RolledBack => "rolled back",
-        Outcome::Stopped => "stopped",
-        Outcome::Superseded => "superseded",
-        Outcome::NeedsHands => "needs hands",
-    }
-}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pilotage_coordinator_core::plan::explain_fleet;
-use pilotage_coordinator_core::world::{Course, HostState, Outcome};
+use pilotage_coordinator_core::world::{Course, HostState};
 use pilotage_coordinator_core::{Answer, Cause, Waiting, World, explain};
 use pilotage_shared::name::FleetName;
 use pilotage_shared::time::{Millis, Time};
@@ -169,11 +169,7 @@ fn course(course: &Course, paused: bool) -> &'static str {
         Course::Forward if paused => "paused",
         Course::Forward => "forward",
         Course::Back { .. } => "going back",
-        Course::Ended { outcome: Outcome::Succeeded, .. } => "succeeded",
-        Course::Ended { outcome: Outcome::RolledBack, .. } => "rolled back",
-        Course::Ended { outcome: Outcome::Stopped, .. } => "stopped",
-        Course::Ended { outcome: Outcome::Superseded, .. } => "superseded",
-        Course::Ended { outcome: Outcome::NeedsHands, .. } => "needs hands",
+        Course::Ended { outcome, .. } => outcome.words(),
     }
 }
 

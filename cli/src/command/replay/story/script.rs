@@ -16,7 +16,6 @@ use pilotage_shared::time::{Millis, Time};
 
 use super::faults::{self, Faults};
 use super::names::Names;
-use crate::render::replay as render;
 
 /// A wait of at least so long is one of people, and no pause between two messages.
 const WAIT: Millis = Millis::seconds(10);
@@ -183,7 +182,7 @@ impl Script {
     pub fn text(&self, case: &Case) -> String {
         let fleet = self.names.fleet();
         let over = self.settled.as_ref().map_or_else(String::new, |settled| format!(" over {settled}"));
-        let ended = case.ended.as_ref().map_or("was still in course", |ended| render::outcome(ended.outcome));
+        let ended = case.ended.as_ref().map_or("was still in course", |ended| ended.outcome.words());
         let whose = if self.names.anonymous() { "a deployment".to_owned() } else { format!("{} of {}", self.deployment.id, day(self.deployment.started.at)) };
         let mut lines = vec![
             format!("# {whose}, as it was recorded: {}{over} {ended}.", self.target),
