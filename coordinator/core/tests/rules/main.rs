@@ -7,4 +7,5 @@ mod configurations;
 mod deployments;
 mod recovery;
 mod sessions;
+mod waiting;
 mod world;
