@@ -31,6 +31,8 @@ pub struct Scope {
 pub struct Other {
     /// Who.
     pub host: HostName,
+    /// Which machine of that name (DESIGN §1).
+    pub join: u32,
     /// When it had made the status by which it counted; none when it did not.
     pub counted_by: Option<Time>,
     /// It was neither in maintenance nor in quarantine.
@@ -167,7 +169,8 @@ impl Promises {
             let word = self.words.get(&(fleet.spec.app.clone(), name.clone()));
             let heard = world.live.get(name).is_some_and(|l| l.heard && l.reachable);
             let counted_by = word.filter(|w| w.counts && !lent && heard).map(|w| w.made);
-            Other { host: name.clone(), counted_by, could: may_count(world, name) }
+            let join = world.hosts.get(name).map_or(0, |h| h.id.join);
+            Other { host: name.clone(), join, counted_by, could: may_count(world, name) }
         };
         let scope = |name: String, floor: u32, all: Vec<&HostName>| Scope {
             name,
