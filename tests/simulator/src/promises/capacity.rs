@@ -18,6 +18,8 @@ use crate::coverage::Coverage;
 /// The truth about one member at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Truth {
+    /// Which machine of its name it is.
+    pub join: u32,
     /// Its application answers well.
     pub serves: bool,
     /// The machine is on, and something of ours is installed.
@@ -128,8 +130,10 @@ impl Promises {
             let any = self.counted.get(&(app.clone(), other.host.clone())).copied();
             // Its clock may go too slowly, by a hundredth at most.
             let unseen_for = Millis(grant.unseen_for.0 * 102 / 100);
+            // Whom people have replaced by a new machine under its name has left by their word, not by ours (PROTOCOL §7 f).
+            let replaced = truth.join != other.join && other.counted_by.is_some();
             let dead = |made: Time| truth.own_deaths.iter().any(|death| *death + unseen_for >= made);
-            if other.counted_by.is_some_and(dead) || any.is_some_and(dead) {
+            if replaced || other.counted_by.is_some_and(dead) || any.is_some_and(dead) {
                 margin.died += 1;
             }
         }

@@ -40,6 +40,8 @@ impl Scope {
 pub struct Other {
     /// Who.
     pub host: HostName,
+    /// Which machine of that name (DESIGN §1).
+    pub join: u32,
     /// When it had made the status by which it counted; none when it did not.
     pub counted_by: Option<Time>,
     /// It was neither in maintenance nor in quarantine.
@@ -203,7 +205,8 @@ impl Promises {
         let could = may_count(world, name);
         let available = status.is_some_and(|s| s.standing == Standing::Available && s.run.is_none());
         let busy = lent || status.is_some_and(|s| s.run.is_some());
-        Other { host: name.clone(), counted_by, could, counts: heard && could && available && !lent, busy }
+        let join = world.hosts.get(name).map_or(0, |h| h.id.join);
+        Other { host: name.clone(), join, counted_by, could, counts: heard && could && available && !lent, busy }
     }
 }
 
