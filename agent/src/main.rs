@@ -14,6 +14,7 @@ mod ledger;
 mod link;
 mod local;
 mod metrics;
+mod output;
 mod recovery;
 mod report;
 mod rundir;

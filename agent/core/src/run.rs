@@ -15,6 +15,7 @@
 //! | [`TURN_BACK`] | agent, by rename | text: why the run shall turn back at its next task boundary (the newest intent names where it came from; R29: its package was blocked before its switch) |
 //! | [`REPORT`] | deployer, by rename, durable | JSON of `shared::run::RunReport`: the run has ended. Written after the journal's `Closed` |
 //! | `logs/<n>-<Event>.log` | deployer | output of one hook in CodeDeploy's format; [`SCRIPTS_LOG`] holds all of it |
+//! | `live/` | deployer | the end of that output while it is written: [`live`]; the agent removes it |
 //! | `plan`, `undo/`, `stage/`, `results/` | deployer | its own |
 //!
 //! How an agent treats it: `REPORT` there → ended, take it into the ledger, then sweep the directory. No report and the lock
@@ -43,6 +44,7 @@
 //!                                                                                                            └▶ NeedsHands
 //! ```
 
+pub mod live;
 pub mod report;
 pub mod request;
 pub mod step;
