@@ -50,7 +50,7 @@ pub mod request;
 pub mod step;
 
 pub use report::report;
-pub use request::{Changes, Contract, FileExists, HostOffers, Kind, LATER, Permit, REBOOT, Request, Target};
+pub use request::{Changes, Contract, HostOffers, Kind, LATER, Permit, REBOOT, Request, Target};
 pub use step::{Sight, Step, next};
 
 /// The agent's order: JSON of [`Request`].

@@ -46,7 +46,7 @@ fn recorded() -> (Vec<u8>, DeploymentId) {
                 sim.behaviours.set(digest, Some(&HostName::new(host).unwrap()), fails);
             }
         }
-        let answer = sim.request(Request::Deploy { fleet: fleet.clone(), what: What::Version(version) });
+        let answer = sim.request(Request::Deploy { fleet: fleet.clone(), what: What::Version(version), file_exists: None });
         let Some(Ok(Answer::Deployment(deployment))) = answer else { panic!("{answer:?}") };
         id = Some(deployment);
         sim.run_until(sim.now + Millis::seconds(300));

@@ -119,7 +119,7 @@ pub fn fact(world: &World, change: &Change) -> Option<(Vec<String>, String)> {
 pub fn request(request: &Request) -> String {
     match request {
         Request::Start { .. } => "the start".into(),
-        Request::Deploy { fleet, what: What::Version(version) } => format!("a deployment of {} to {fleet}", safe(version.as_str())),
+        Request::Deploy { fleet, what: What::Version(version), .. } => format!("a deployment of {} to {fleet}", safe(version.as_str())),
         Request::Deploy { fleet, .. } => format!("a deployment to {fleet}"),
         Request::PutFleet { spec } => format!("the declaration of {}", spec.name),
         Request::Status { .. } => "a host's status".into(),

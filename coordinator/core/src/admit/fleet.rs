@@ -54,6 +54,7 @@ pub fn put(world: &World, note: Note, spec: &FleetSpec) -> Result<Admitted, Reje
         None => Fleet {
             spec: spec.clone(),
             settled: None,
+            settled_file_exists: None,
             newest: 0,
             active: false,
             unsettled: None,

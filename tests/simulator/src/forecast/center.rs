@@ -148,7 +148,7 @@ impl Center {
 
     /// Asks for the deployment that is forecast.
     pub fn deploy(&mut self, digest: Digest, now: Time) -> Result<DeploymentId, Rejected> {
-        let answer = self.ask(Request::Deploy { fleet: self.fleet.clone(), what: What::Package(digest) }, now)?;
+        let answer = self.ask(Request::Deploy { fleet: self.fleet.clone(), what: What::Package(digest), file_exists: None }, now)?;
         let Answer::Deployment(id) = answer else { return Err(Rejected::UnknownFleet(self.fleet.clone())) };
         Ok(id)
     }
