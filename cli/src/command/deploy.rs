@@ -30,7 +30,7 @@ pub struct Deploy {
     #[arg(long, hide_short_help = true)]
     ignore_application_stop_failures: bool,
     /// Change nothing; show what it would do: how long, how much capacity, and how far a bad version would get
-    #[arg(long, requires = "version", conflicts_with_all = ["watch", "until", "timeout", "config"])]
+    #[arg(long, conflicts_with_all = ["watch", "until", "timeout"])]
     plan: bool,
     #[command(flatten)]
     watching: Watching,
@@ -73,8 +73,8 @@ impl Watching {
 
 /// `deploy`
 pub async fn deploy(args: &Deploy, caller: &Caller) -> Result<Exit, Failure> {
-    if let (true, Some(version)) = (args.plan, &args.version) {
-        return simulate::plan(&args.fleet, version, caller).await;
+    if args.plan {
+        return simulate::plan(&args.fleet, args.version.as_deref(), args.config.as_deref(), caller).await;
     }
     let (fleet, package, config) = (args.fleet.clone(), args.version.clone(), args.config.clone());
     let body = CreateDeployment { fleet, package, restart: false, config, file_exists: args.file_exists, reason: args.why.reason.clone() };
