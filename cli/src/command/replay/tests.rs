@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use pilotage_coordinator_core::input::What;
 use pilotage_coordinator_core::replay::{Played, Player, Turn};
 use pilotage_coordinator_core::world::Outcome;
-use pilotage_coordinator_core::{Answer, Request};
+use pilotage_coordinator_core::{Answer, Change, Request};
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{AppName, FleetName, HostName, LabelKey, LabelValue, Version};
 use pilotage_shared::run::Event;
@@ -85,6 +85,36 @@ fn tried(bytes: &[u8], policy: &str) -> (String, Option<Outcome>, Millis, u32) {
     assert!(departure.at >= tried.case.deployment.started.at);
     let took = ended.as_ref().map_or(Millis(0), |ended| ended.at - tried.case.deployment.started.at);
     (kind, ended.map(|e| e.outcome), took, goes_on.map_or(0, |g| g.lowest))
+}
+
+struct EachInWords(usize);
+
+impl EachInWords {
+    fn check<'a>(&mut self, player: &Player, changes: impl IntoIterator<Item = &'a Change>) {
+        for change in changes {
+            self.0 += 1;
+            assert_eq!(render::decision(&player.world, change).is_none(), change.is_fact(), "{change:?}");
+        }
+    }
+}
+
+impl Watch for EachInWords {
+    fn before(&mut self, _: &Player, _: &Turn) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn after(&mut self, player: &Player, played: &Played) -> ControlFlow<()> {
+        self.check(player, played.inputs.iter().flat_map(|taken| &taken.decided.changes));
+        self.check(player, played.plan.iter().flat_map(|(_, changes)| changes));
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn every_decision_has_words_and_no_fact_has() {
+    let mut each = EachInWords(0);
+    play(&recorded().0, &mut each).unwrap();
+    assert!(each.0 > 100, "{}", each.0);
 }
 
 /// Two hosts and a version that neither can validate: the second has its bits a moment later, and is never lent anything.
