@@ -1,14 +1,10 @@
 //! Output of a run as it comes, for people who watch it at the coordinator (`pilotage logs --follow`). That somebody watches is
 //! a level in the intent; the coordinator says where to go on, and when to stop.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use pilotage_agent_core::run::{LOGS, SCRIPTS_LOG};
 use pilotage_client::agent::{Coordinator, Piece};
 use pilotage_shared::limits::LOG_TAIL;
 use pilotage_shared::name::AppName;
@@ -17,7 +13,7 @@ use tokio::task::JoinHandle;
 use tracing::debug;
 
 use crate::link::said;
-use crate::rundir;
+use crate::{output, rundir};
 
 /// How often a log is looked at for more.
 const LOOK: Duration = Duration::from_millis(200);
@@ -59,19 +55,20 @@ impl Following {
 
 /// Sends all that the run writes, until it has ended or nobody watches.
 async fn send(coordinator: Arc<Coordinator>, of: Watched) {
-    let log = of.folder.join(LOGS).join(SCRIPTS_LOG);
     let mut offset = 0;
     loop {
-        // Looked at first: what is written before the report is in the log by then.
+        // Looked at first: what is written before the report stands there by then.
         let ended = rundir::report(&of.folder).is_some();
-        let bytes = read(&log, offset).unwrap_or_default();
-        let last = ended && bytes.len() < LOG_TAIL;
-        if bytes.is_empty() && !last {
+        let found = output::read(&of.folder, offset, LOG_TAIL).unwrap_or_default();
+        let last = ended && found.newest;
+        if found.bytes.is_empty() && !last {
             tokio::time::sleep(LOOK).await;
             continue;
         }
-        let end = offset + bytes.len() as u64;
-        match coordinator.put_output(&Piece { app: &of.app, run: &of.run, offset, last, bytes }).await {
+        // What was written faster than it could be sent is not there any more.
+        let gap = found.at > offset;
+        let (begin, end) = (found.at, found.at + found.bytes.len() as u64);
+        match coordinator.put_output(&Piece { app: &of.app, run: &of.run, offset: begin, gap, last, bytes: found.bytes.into() }).await {
             Ok(Some(next)) if last && next == end => return,
             Ok(Some(next)) => offset = next,
             // What came too late for the run is in its report.
@@ -84,13 +81,4 @@ async fn send(coordinator: Arc<Coordinator>, of: Watched) {
             }
         }
     }
-}
-
-/// What stands behind `offset`, at most one piece; nothing when there is no log yet.
-fn read(log: &Path, offset: u64) -> io::Result<Bytes> {
-    let mut file = File::open(log)?;
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
-    file.take(LOG_TAIL as u64).read_to_end(&mut bytes)?;
-    Ok(bytes.into())
 }

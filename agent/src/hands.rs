@@ -25,6 +25,15 @@ const LONGEST: u64 = 64 << 10;
 /// What a person wants.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Wish {
+    /// Answered at once.
+    Quick(Quick),
+    /// Done elsewhere, and answered when it is done.
+    Slow(Slow),
+}
+
+/// What takes no time.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Quick {
     /// What runs here.
     Status,
     /// Why nothing moves.
@@ -35,6 +44,11 @@ pub enum Wish {
     Pin(AppName, Why),
     /// Follow again.
     Unpin(AppName),
+}
+
+/// What takes long.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Slow {
     /// What another deployer has installed runs from now on.
     Adopt(adopt::Order),
     /// And back.
@@ -54,15 +68,15 @@ pub fn ask(service: &Service, command: Command) -> anyhow::Result<()> {
         Command::Logs { app, run } => return say(&past::logs(&layout, &app, run)?),
         Command::Verify { app } => return say(&verify::verify(&layout, app.as_ref())?),
         Command::Local(_) => bail!("local needs no agent"),
-        Command::Status => Wish::Status,
-        Command::Explain => Wish::Explain,
-        Command::Rollback { app, reason } => Wish::Rollback(app, Why::lossy(&reason)),
-        Command::Pin { app, reason } => Wish::Pin(app, Why::lossy(&reason)),
-        Command::Unpin { app } => Wish::Unpin(app),
+        Command::Status => Wish::Quick(Quick::Status),
+        Command::Explain => Wish::Quick(Quick::Explain),
+        Command::Rollback { app, reason } => Wish::Quick(Quick::Rollback(app, Why::lossy(&reason))),
+        Command::Pin { app, reason } => Wish::Quick(Quick::Pin(app, Why::lossy(&reason))),
+        Command::Unpin { app } => Wish::Quick(Quick::Unpin(app)),
         Command::Adopt { app, from: Peer::Codedeploy, group, codedeploy_config } => {
-            Wish::Adopt(adopt::Order { app, group, configuration: codedeploy_config })
+            Wish::Slow(Slow::Adopt(adopt::Order { app, group, configuration: codedeploy_config }))
         }
-        Command::Release { app } => Wish::Release(app),
+        Command::Release { app } => Wish::Slow(Slow::Release(app)),
     };
     let stream = UnixStream::connect(&socket).with_context(|| format!("failed to reach the agent at {}; does it run, and are you root?", socket.display()))?;
     let mut request = serde_json::to_vec(&wish)?;

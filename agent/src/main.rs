@@ -16,6 +16,7 @@ mod link;
 mod local;
 mod logging;
 mod metrics;
+mod output;
 mod recovery;
 mod report;
 mod rundir;

@@ -18,7 +18,7 @@ use pilotage_shared::run::{Event, Outcome, RunReport};
 use tracing::{debug, warn};
 
 use crate::link::said;
-use crate::rundir;
+use crate::{output, rundir};
 
 /// In the run directory: the report was acknowledged.
 const REPORTED: &str = "reported";
@@ -144,9 +144,12 @@ fn by_app(runs: &Path) -> std::io::Result<BTreeMap<String, Vec<PathBuf>>> {
 }
 
 /// The oldest acknowledged ones of each app go; what was not acknowledged stays, and so does whatever has started what runs:
-/// its journal names the processes (R27).
+/// its journal names the processes (R27). What was there for people to follow goes with the next run.
 fn sweep(runs: &Path) -> std::io::Result<()> {
     for folders in by_app(runs)?.into_values() {
+        for folder in folders.iter().rev().skip(1).filter(|folder| folder.join(REPORTED).exists()) {
+            output::remove(folder)?;
+        }
         let old = folders.len().saturating_sub(KEPT);
         if old == 0 {
             continue;

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 /// Keys of the full form that a later version reads.
 const LATER: &[&str] = &[
-    "owner", "extends", "drain", "config", "once", "stage", "waves", "rollback", "alarms", "windows", "approvals", "notify",
+    "owner", "extends", "drain", "once", "stage", "waves", "rollback", "alarms", "windows", "approvals", "notify",
 ];
 
 /// The longest a hook may run when the file says nothing (CodeDeploy's own default).
@@ -31,6 +31,12 @@ pub enum FleetFileError {
     /// A key that a later version will read.
     #[error("the key {0:?} is not there yet: this version has no {0}; remove it (nothing was changed)")]
     Later(String),
+    /// It is no policy.
+    #[error(
+        "the key \"config\" does not stand in a fleet file: a configuration is deployed, like a package. Bring one by \
+         `pilotage config push DIR --fleet {0}`; choose one by `pilotage deploy {0} [VERSION] --config cN` (nothing was changed)"
+    )]
+    Config(String),
     /// A key that nobody knows.
     #[error("the key {key:?} is unknown; known here: {known}")]
     Unknown {
@@ -79,6 +85,10 @@ pub fn parse(text: &str) -> Result<FleetSpec, FleetFileError> {
     };
     if let Some(key) = map.keys().find(|key| LATER.contains(&key.as_str())) {
         return Err(FleetFileError::Later(key.clone()));
+    }
+    if map.contains_key("config") {
+        let fleet = map.get("fleet").and_then(Value::as_str).filter(|name| name.parse::<FleetName>().is_ok());
+        return Err(FleetFileError::Config(fleet.unwrap_or("FLEET").to_owned()));
     }
     known(map.keys(), KNOWN)?;
     let file: File = serde_json::from_value(value).map_err(|error| FleetFileError::Form(error.to_string()))?;

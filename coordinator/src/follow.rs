@@ -48,6 +48,8 @@ pub struct Piece {
     pub app: AppName,
     /// Where it begins in the run's output.
     pub offset: u64,
+    /// What was before it is not there any more, if it was not sent.
+    pub gap: bool,
     /// What was written.
     pub bytes: Bytes,
     /// Nothing comes after it.
@@ -82,6 +84,10 @@ impl Follows {
         let followed = all.get_mut(&(piece.run.host.clone(), piece.app.clone()))?;
         if followed.run.as_ref() != Some(&piece.run) {
             (followed.run, followed.start, followed.ended) = (Some(piece.run.clone()), 0, false);
+            followed.bytes.clear();
+        }
+        if piece.gap && piece.offset > followed.end() {
+            followed.start = piece.offset;
             followed.bytes.clear();
         }
         let end = followed.end();
@@ -143,7 +149,7 @@ impl Watching {
             Some(_) => {}
         }
         if self.at < followed.start {
-            let missed = format!("(…{} bytes came faster than they were read)\n", followed.start - self.at);
+            let missed = format!("(…{} bytes came faster than they could be shown)\n", followed.start - self.at);
             self.at = followed.start;
             return Look::Bytes(missed.into());
         }
@@ -187,7 +193,7 @@ mod tests {
 
     fn piece(attempt: u32, offset: u64, text: &[u8], last: bool) -> Piece {
         let run = RunId { deployment: Some("web-prod.1".parse().unwrap()), host: HostName::new("h1").unwrap(), attempt };
-        Piece { run, app: AppName::new("web").unwrap(), offset, bytes: Bytes::copy_from_slice(text), last }
+        Piece { run, app: AppName::new("web").unwrap(), offset, gap: false, bytes: Bytes::copy_from_slice(text), last }
     }
 
     fn watched(follows: &Follows) -> Watching {
@@ -218,6 +224,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_gone_at_the_host_is_passed_over_and_said() {
+        let follows = Follows::default();
+        let mut watching = watched(&follows);
+        follows.take(&piece(1, 0, b"one\n", false));
+        assert_eq!(now(&mut watching), some("one\n"));
+        let late = |offset| Piece { gap: true, ..piece(1, offset, b"late\n", false) };
+        assert_eq!(follows.take(&late(100)), Some(105));
+        assert_eq!((now(&mut watching), now(&mut watching)), (some("(…96 bytes came faster than they could be shown)\n"), some("late\n")));
+        assert_eq!(follows.take(&late(100)), Some(105), "sent twice");
+        assert_eq!(now(&mut watching), None);
+        let mut newcomer = watched(&follows);
+        assert_eq!((now(&mut newcomer), now(&mut newcomer)), (some("(…100 bytes came faster than they could be shown)\n"), some("late\n")));
+    }
+
+    #[test]
     fn another_run_ends_the_watch_of_the_one_before_and_is_seen_by_who_comes_then() {
         let follows = Follows::default();
         let mut first = watched(&follows);
@@ -239,7 +260,7 @@ mod tests {
         for n in 0..3 {
             follows.take(&piece(1, n * KEPT as u64, &chunk, n == 2));
         }
-        assert_eq!(now(&mut slow), some(&format!("(…{} bytes came faster than they were read)\n", 2 * KEPT)));
+        assert_eq!(now(&mut slow), some(&format!("(…{} bytes came faster than they could be shown)\n", 2 * KEPT)));
         assert_eq!(now(&mut slow).unwrap().unwrap().len(), KEPT);
         assert_eq!(now(&mut slow), Some(None));
     }

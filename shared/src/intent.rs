@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::file_exists::FileExists;
 use crate::health::HealthCheck;
 use crate::ids::{DeploymentId, Generation, SessionId};
 use crate::name::AppName;
@@ -66,6 +67,8 @@ pub struct Intent {
     pub proofs: Vec<Digest>,
     /// Upload the running hook's output as it comes (a level, not an order).
     pub follow: bool,
+    /// What the deployment that brings the release says of files that are there and are not ours (C1); none: nothing.
+    pub file_exists: Option<FileExists>,
     /// The fleet has no health check and says that an empty slot may be installed into (DESIGN §10).
     pub first_install: bool,
 }

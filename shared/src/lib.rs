@@ -4,6 +4,7 @@
 pub mod api;
 pub mod configuration;
 pub mod digest;
+pub mod file_exists;
 pub mod fleet;
 pub mod health;
 pub mod ids;

@@ -15,6 +15,7 @@
 //! | [`TURN_BACK`] | agent, by rename | text: why the run shall turn back at its next task boundary (the newest intent names where it came from; R29: its package was blocked before its switch) |
 //! | [`REPORT`] | deployer, by rename, durable | JSON of `shared::run::RunReport`: the run has ended. Written after the journal's `Closed` |
 //! | `logs/<n>-<Event>.log` | deployer | output of one hook in CodeDeploy's format; [`SCRIPTS_LOG`] holds all of it |
+//! | `live/` | deployer | the end of that output while it is written: [`live`]; the agent removes it |
 //! | `plan`, `undo/`, `stage/`, `results/` | deployer | its own |
 //!
 //! How an agent treats it: `REPORT` there → ended, take it into the ledger, then sweep the directory. No report and the lock
@@ -43,12 +44,13 @@
 //!                                                                                                            └▶ NeedsHands
 //! ```
 
+pub mod live;
 pub mod report;
 pub mod request;
 pub mod step;
 
 pub use report::report;
-pub use request::{Changes, Contract, FileExists, HostOffers, Kind, LATER, Permit, REBOOT, Request, Target};
+pub use request::{Changes, Contract, HostOffers, Kind, LATER, Permit, REBOOT, Request, Target};
 pub use step::{Sight, Step, next};
 
 /// The agent's order: JSON of [`Request`].

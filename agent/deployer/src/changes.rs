@@ -1,7 +1,8 @@
 //! What an order does otherwise than the AppSpec says: applied once, to the plan that the run works with.
 
 use pilotage_agent_core::lifecycle::Hooks;
-use pilotage_agent_core::run::{Changes, FileExists};
+use pilotage_agent_core::run::Changes;
+use pilotage_shared::file_exists::FileExists;
 
 use crate::install::spec::Exists;
 use crate::prepare::Prepared;

@@ -8,11 +8,13 @@
 //! The hook is held back until the deployer's journal says `Began`: it waits for one word that only follows the record.
 
 pub mod account;
+pub mod beside;
 pub mod diagnostics;
 pub mod end;
 pub mod environment;
 pub mod exec;
 pub mod limits;
+pub mod live;
 pub mod log;
 pub mod mask;
 pub mod order;

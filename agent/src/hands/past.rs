@@ -11,7 +11,7 @@ use pilotage_shared::run::{Outcome, RunId};
 use pilotage_shared::text::Text;
 
 use crate::layout::Layout;
-use crate::rundir;
+use crate::{output, rundir};
 
 /// Bytes of one line of output that are shown.
 const LINE: usize = 4096;
@@ -74,7 +74,15 @@ pub fn logs(layout: &Layout, app: &AppName, attempt: Option<u32>) -> anyhow::Res
     };
     let path = run.folder.join(LOGS).join(SCRIPTS_LOG);
     match fs::read(&path) {
-        Ok(bytes) => Ok(shown(&bytes)),
+        Ok(mut bytes) => {
+            if let Some((gone, now)) = output::held_back(&run.folder) {
+                if gone > 0 {
+                    bytes.extend_from_slice(format!("({gone} bytes left out here)\n").as_bytes());
+                }
+                bytes.extend_from_slice(&now);
+            }
+            Ok(shown(&bytes))
+        }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => bail!("no hook has run in {}", run.id),
         Err(e) => Err(e).with_context(|| format!("failed to read {}", path.display())),
     }

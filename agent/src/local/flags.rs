@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use pilotage_agent_core::run::FileExists;
+use pilotage_shared::file_exists::FileExists;
 
 /// Flags of `pilotage-agent local`.
 #[derive(Args, Clone)]

@@ -1,6 +1,6 @@
 //! Orders for deployers, made from the slot, the newest intent and this host's own configuration.
 
-use pilotage_agent_core::run::{Contract, Kind, Request, Target};
+use pilotage_agent_core::run::{Changes, Contract, Kind, Request, Target};
 use pilotage_agent_core::slot::RunEntry;
 use pilotage_shared::health::HealthCheck;
 use pilotage_shared::intent::Intent;
@@ -56,7 +56,7 @@ impl Order<'_> {
             hook_timeout: intent.map_or(HOOK_TIMEOUT, |i| i.hook_timeout),
             contract: Contract { application: app.to_string(), deployment_group: group, deployment_group_id: None, deployment_id: id },
             variables: config.variables.clone(),
-            changes: Default::default(),
+            changes: Changes { file_exists: intent.filter(|i| i.release == Some(run.release)).and_then(|i| i.file_exists), ..Changes::default() },
             proofs: intent.map(|i| i.proofs.clone()).unwrap_or_default(),
             state: layout.state.display().to_string(),
             host: config.offers.clone(),

@@ -12,7 +12,7 @@ use super::Agent;
 use super::app::App;
 use crate::adopt::{self, Adopted};
 use crate::clock;
-use crate::hands::Wish;
+use crate::hands::{Quick, Slow, Wish};
 
 /// Where a person's answer goes.
 pub type Reply = oneshot::Sender<Result<String, String>>;
@@ -49,11 +49,14 @@ impl Agent {
     /// Does it, or begins to; the answer comes when it is done.
     pub fn asked(&mut self, wish: Wish, to: Reply) {
         let slow = match wish {
-            Wish::Adopt(order) => self.adopting(order),
-            Wish::Release(name) => self.releasing(&name),
-            Wish::Status | Wish::Explain | Wish::Rollback(..) | Wish::Pin(..) | Wish::Unpin(_) => return answer(to, self.wished(wish)),
+            Wish::Quick(wish) => return answer(to, self.wished(wish)),
+            Wish::Slow(wish) => wish,
         };
-        match slow {
+        let work = match slow {
+            Slow::Adopt(order) => self.adopting(order),
+            Slow::Release(name) => self.releasing(&name),
+        };
+        match work {
             Err(error) => answer(to, Err(error)),
             Ok(work) => {
                 let done = self.done.clone();
@@ -119,23 +122,22 @@ impl Agent {
         Ok(())
     }
 
-    fn wished(&mut self, wish: Wish) -> anyhow::Result<String> {
+    fn wished(&mut self, wish: Quick) -> anyhow::Result<String> {
         let (name, record, done) = match wish {
-            Wish::Status => return Ok(self.said()),
-            Wish::Explain => return Ok(self.explained()),
-            Wish::Rollback(name, why) => {
+            Quick::Status => return Ok(self.said()),
+            Quick::Explain => return Ok(self.explained()),
+            Quick::Rollback(name, why) => {
                 let record = by_hand::rollback(self.slot(&name)?, Why::lossy(&format!("rolled back by hand: {why}")))?;
                 (name, record, "goes back to its previous release, and is pinned")
             }
-            Wish::Pin(name, why) => {
+            Quick::Pin(name, why) => {
                 let record = by_hand::pin(self.slot(&name)?, why);
                 (name, record, "pinned: it stays as it is")
             }
-            Wish::Unpin(name) => {
+            Quick::Unpin(name) => {
                 let record = by_hand::unpin(self.slot(&name)?)?;
                 (name, record, "follows the coordinator again")
             }
-            Wish::Adopt(_) | Wish::Release(_) => bail!("it takes long, and is done elsewhere"),
         };
         self.ledger.write_slot(&name, &record)?;
         let begins = record.run.is_some();

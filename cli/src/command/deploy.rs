@@ -1,6 +1,7 @@
 //! `pilotage deploy` and `restart`.
 
 use pilotage_shared::api::v1::{CreateDeployment, DeploymentView};
+use pilotage_shared::file_exists::FileExists;
 use pilotage_shared::name::FleetName;
 use pilotage_shared::time::Millis;
 
@@ -22,8 +23,14 @@ pub struct Deploy {
     /// With this configuration, as c17 (none: without), instead of the fleet's current one
     #[arg(long, value_name = "cN")]
     config: Option<String>,
+    /// What to do with files that are there and are not ours, where the AppSpec does not say it: DISALLOW, OVERWRITE or RETAIN
+    #[arg(long, alias = "file-exists-behavior", value_name = "WHAT")]
+    file_exists: Option<FileExists>,
+    /// Taken from CodeDeploy's users, and always so here: a stop script that fails never holds a deployment up
+    #[arg(long, hide_short_help = true)]
+    ignore_application_stop_failures: bool,
     /// Change nothing; show what it would do: how long, how much capacity, and how far a bad version would get
-    #[arg(long, requires = "version", conflicts_with_all = ["watch", "until", "timeout", "config"])]
+    #[arg(long, conflicts_with_all = ["watch", "until", "timeout"])]
     plan: bool,
     #[command(flatten)]
     watching: Watching,
@@ -66,17 +73,17 @@ impl Watching {
 
 /// `deploy`
 pub async fn deploy(args: &Deploy, caller: &Caller) -> Result<Exit, Failure> {
-    if let (true, Some(version)) = (args.plan, &args.version) {
-        return simulate::plan(&args.fleet, version, caller).await;
+    if args.plan {
+        return simulate::plan(&args.fleet, args.version.as_deref(), args.config.as_deref(), caller).await;
     }
     let (fleet, package, config) = (args.fleet.clone(), args.version.clone(), args.config.clone());
-    let body = CreateDeployment { fleet, package, restart: false, config, reason: args.why.reason.clone() };
+    let body = CreateDeployment { fleet, package, restart: false, config, file_exists: args.file_exists, reason: args.why.reason.clone() };
     begin(&body, args.watching, caller).await
 }
 
 /// `restart`
 pub async fn restart(args: &Restart, caller: &Caller) -> Result<Exit, Failure> {
-    let body = CreateDeployment { fleet: args.fleet.clone(), package: None, restart: true, config: None, reason: args.why.reason.clone() };
+    let body = CreateDeployment { fleet: args.fleet.clone(), package: None, restart: true, config: None, file_exists: None, reason: args.why.reason.clone() };
     begin(&body, args.watching, caller).await
 }
 
@@ -104,6 +111,7 @@ fn begun(context: &str, view: &DeploymentView, watched: bool) -> Vec<String> {
     let over = view.over.as_ref().map_or_else(|| "the first".to_owned(), |over| format!("over {}", release(over)));
     let hosts: u32 = view.waves.iter().map(|wave| wave.hosts).sum();
     let mut lines = vec![format!("{context}: {}  {} {over} · {}, floor {}", view.id, release(&view.wanted), plural(hosts as usize, "host", "hosts"), view.floor)];
+    lines.extend(view.file_exists.map(|word| format!("      files that are there and are not ours: {word}, where the AppSpec does not say it")));
     lines.extend(view.waiting.iter().filter(|waiting| waiting.blocks).map(|waiting| format!("      ! {}", safe(&waiting.text))));
     if !watched {
         lines.push(format!("next  pilotage watch {}", view.fleet));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::name::{FleetName, LabelKey, Version};
 use pilotage_simulator::forecast::pace::Timed;
-use pilotage_simulator::forecast::{Bad, HEARTBEAT, Loss, Package, Pace, Scenario, forecast, forecasts, seeds_for};
+use pilotage_simulator::forecast::{Bad, Config, HEARTBEAT, Loss, Package, Pace, Scenario, forecast, forecasts, seeds_for};
 
 use super::Caller;
 use crate::exit::Exit;
@@ -120,10 +120,12 @@ pub async fn live(args: &Args, caller: &Caller) -> Result<Exit, Failure> {
 }
 
 /// The forecast of a deployment that is about to be made (`deploy --plan`): nothing goes wrong, and beside it a bad version.
-pub async fn plan(fleet: &FleetName, version: &str, caller: &Caller) -> Result<Exit, Failure> {
-    let found = standing::fleet(&caller.session, fleet, Some(version)).await?;
+/// `version`: none for what is settled; `config`: as `c17` or `none`.
+pub async fn plan(fleet: &FleetName, version: Option<&str>, config: Option<&str>, caller: &Caller) -> Result<Exit, Failure> {
+    let found = standing::planned(&caller.session, fleet, version, config).await?;
     let scenario = Scenario { seeds: seeds_for(found.scenario.members.len()), ..found.scenario };
-    let next = format!("pilotage deploy {fleet} {version} --watch");
+    let words = [Some(fleet.as_str()), version, config.map(|_| "--config"), config];
+    let next = format!("pilotage deploy {} --watch", words.into_iter().flatten().collect::<Vec<_>>().join(" "));
     let view = render::View { next: Some(next), ..forecasted(&scenario, found.assumed, Some(caller.session.context.clone()))? };
     match caller.form {
         Form::Json => output::json(&render::json::forecast(&view)),
@@ -176,7 +178,11 @@ pub fn forecasted(scenario: &Scenario, assumed: Vec<String>, context: Option<Str
     Ok(render::View {
         context,
         fleet: scenario.spec.name.to_string(),
-        package: format!("{}@{}", scenario.spec.app, scenario.package.version),
+        package: match scenario.config {
+            Config::Current => format!("{}@{}", scenario.spec.app, scenario.package.version),
+            Config::Without => format!("{}@{} without a configuration", scenario.spec.app, scenario.package.version),
+            Config::This { number, .. } => format!("{}@{}+c{number}", scenario.spec.app, scenario.package.version),
+        },
         bytes: scenario.package.bytes,
         tried: scenario.bad.iter().map(ToString::to_string).chain(scenario.lose.iter().map(ToString::to_string)).collect(),
         pace: scenario.pace.clone(),
@@ -200,6 +206,7 @@ fn plain(spec: pilotage_shared::fleet::FleetSpec, package: Package) -> Scenario 
         settled: None,
         newest: 0,
         package,
+        config: Config::Current,
         pace: Pace::default(),
         heartbeat: HEARTBEAT,
         bad: Vec::new(),

@@ -55,7 +55,7 @@ async fn act(stage: &Stage, version: Version, good: Option<Version>, teller: Tel
         stage.prober.next_phase();
     }
     let begin = Instant::now();
-    let body = CreateDeployment { fleet: stage.fleet.clone(), package: Some(version.number.to_owned()), restart: false, config: None, reason: because(version.title) };
+    let body = CreateDeployment { fleet: stage.fleet.clone(), package: Some(version.number.to_owned()), restart: false, config: None, file_exists: None, reason: because(version.title) };
     let id = stage.session.deploy(&body).await?.id;
     let view = ended(stage, &id, begin, bar.as_ref()).await?;
     let seconds = begin.elapsed().as_secs_f64();

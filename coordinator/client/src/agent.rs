@@ -38,6 +38,8 @@ pub struct Piece<'a> {
     pub run: &'a RunId,
     /// Where it begins in the run's output, bytes.
     pub offset: u64,
+    /// What was before it is not there any more, if it was not sent.
+    pub gap: bool,
     /// Nothing comes after it.
     pub last: bool,
     /// What was written, at most [`LOG_TAIL`](pilotage_shared::limits::LOG_TAIL) bytes.
@@ -173,8 +175,8 @@ impl Coordinator {
     /// Sends a piece of a run's output to whoever watches it; the offset that is wanted next, or none when nobody watches.
     pub async fn put_output(&self, piece: &Piece<'_>) -> Result<Option<u64>, ClientError> {
         let deployment = piece.run.deployment.as_ref().map_or_else(String::new, |d| encode(&d.to_string()));
-        let (attempt, offset, last) = (piece.run.attempt, piece.offset, piece.last);
-        let path = format!("/agent/v1/output?app={}&deployment={deployment}&attempt={attempt}&offset={offset}&last={last}", piece.app);
+        let (attempt, offset, gap, last) = (piece.run.attempt, piece.offset, piece.gap, piece.last);
+        let path = format!("/agent/v1/output?app={}&deployment={deployment}&attempt={attempt}&offset={offset}&gap={gap}&last={last}", piece.app);
         let answer = self.fetch(Method::PUT, &path, full(piece.bytes.clone())).await?.all(OFFSET_MAX).await?;
         Ok(std::str::from_utf8(&answer).ok().and_then(|text| text.parse().ok()))
     }

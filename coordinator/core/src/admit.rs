@@ -68,7 +68,7 @@ pub fn admit(world: &World, input: &Input, now: Time) -> Result<Admitted, Reject
         Request::MaintainHost { host, on } => host::maintain(world, host, *on),
         Request::RetireHost { host } => host::retire(world, host),
         Request::RetryHost { host } => host::retry(world, host, now),
-        Request::Deploy { fleet, what } => deploy::deploy(world, note, fleet, what),
+        Request::Deploy { fleet, what, file_exists } => deploy::deploy(world, note, fleet, (what, *file_exists)),
         Request::Pause { id } => operator::pause(world, note, id),
         Request::Resume { fleet } => operator::resume(world, fleet),
         Request::Cancel { id } => operator::cancel(world, note, id),

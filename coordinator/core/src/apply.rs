@@ -248,7 +248,8 @@ impl World {
                 self.change_deployment(id, &mut t, |d| d.stragglers_due = true);
             }
             Change::Ended { id, outcome, because, left_behind, hold, at } => {
-                let release = self.deployments.get(id).map(|d| d.release);
+                let ended = self.deployments.get(id);
+                let (release, file_exists) = (ended.map(|d| d.release), ended.and_then(|d| d.file_exists));
                 self.hold(release.as_ref(), hold.as_ref(), &mut t);
                 self.change_deployment(id, &mut t, |d| {
                     d.paused = None;
@@ -260,7 +261,7 @@ impl World {
                     fleet.active = false;
                     match outcome {
                         Outcome::Succeeded => {
-                            fleet.settled = release;
+                            (fleet.settled, fleet.settled_file_exists) = (release, file_exists);
                             fleet.unsettled = None;
                         }
                         Outcome::RolledBack | Outcome::NeedsHands => fleet.unsettled = None,

@@ -108,6 +108,65 @@ pub enum Change {
     PairsReleased { app: AppName, pairs: Vec<Pair> },
 }
 
+/// What a decision is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About<'a> {
+    /// One app on one host.
+    Slot(&'a HostName, &'a AppName),
+    /// A host.
+    Host(&'a HostName),
+    /// A fleet, or a deployment of it.
+    Fleet(&'a FleetName),
+    /// What belongs to an app.
+    App(&'a AppName),
+    /// All of it.
+    Everything,
+    /// It is none: something was heard or taken note of.
+    Fact,
+}
+
+impl Change {
+    /// What it is a decision about.
+    pub fn about(&self) -> About<'_> {
+        match self {
+            Change::Lent { host, app, .. } | Change::Withdrawn { host, app, .. } | Change::Renumbered { host, app, .. } | Change::Returned { host, app } => About::Slot(host, app),
+            Change::HostPut { host } => About::Host(&host.id.name),
+            Change::HostRetired { host } | Change::Quarantined { host, .. } | Change::Silent { host } => About::Host(host),
+            Change::FleetPut { fleet } => About::Fleet(&fleet.spec.name),
+            Change::FleetDeleted { fleet } | Change::Froze { fleet, .. } | Change::Thawed { fleet } | Change::FleetRecovered { fleet, .. } => About::Fleet(fleet),
+            Change::Deployed { deployment } => About::Fleet(&deployment.id.fleet),
+            Change::Paused { id, .. }
+            | Change::Resumed { id, .. }
+            | Change::Turned { id, .. }
+            | Change::OthersDone { id, .. }
+            | Change::StragglersDue { id }
+            | Change::Ended { id, .. } => About::Fleet(&id.fleet),
+            Change::PackagePut { package } => About::App(&package.app),
+            Change::ConfigurationPut { configuration } => About::App(&configuration.app),
+            Change::PairsReleased { app, .. } => About::App(app),
+            Change::Started { .. } | Change::StartupOver | Change::BlockedSet { .. } | Change::Restored { .. } | Change::GoesOn { .. } | Change::Recovered => About::Everything,
+            Change::CounterRaised { .. }
+            | Change::SessionBegan { .. }
+            | Change::Confirmed { .. }
+            | Change::SessionEnded { .. }
+            | Change::Heard { .. }
+            | Change::BlockedSeen { .. }
+            | Change::Measured { .. }
+            | Change::Observed { .. }
+            | Change::Noted { .. }
+            | Change::PackageDeleted { .. }
+            | Change::ConfigurationDeleted { .. }
+            | Change::Remembered { .. }
+            | Change::Forgotten { .. } => About::Fact,
+        }
+    }
+
+    /// Is it no decision?
+    pub fn is_fact(&self) -> bool {
+        self.about() == About::Fact
+    }
+}
+
 /// What a change touched: which records to store, which fleets to plan again, whose intents may differ. A touched fleet
 /// means that the intents of *all* its members may differ only when it is in `everybody`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

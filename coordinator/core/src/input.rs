@@ -3,6 +3,7 @@
 #![expect(missing_docs, reason = "the fields of a request are named by their types, whose docs say what they are")]
 
 use pilotage_shared::digest::Digest;
+use pilotage_shared::file_exists::FileExists;
 use pilotage_shared::fleet::{FleetSpec, Labels};
 use pilotage_shared::ids::{DeploymentId, Epoch, SessionId};
 use pilotage_shared::name::{AppName, FleetName, HostName, Reason, Version, Why};
@@ -113,7 +114,7 @@ pub enum Request {
     RetryHost { host: HostName },
     // ---- deployments
     /// Bring a fleet to a release.
-    Deploy { fleet: FleetName, what: What },
+    Deploy { fleet: FleetName, what: What, file_exists: Option<FileExists> },
     /// Begin nothing more.
     Pause { id: DeploymentId },
     /// Go on; also lifts a freeze (R18).

@@ -1,13 +1,15 @@
 //! What a host should be told: derived from the world, never stored (DESIGN §2).
 
+use pilotage_shared::file_exists::FileExists;
 use pilotage_shared::ids::Generation;
 use pilotage_shared::intent::{Answers, Go, Intent};
 use pilotage_shared::name::{AppName, HostName};
 use pilotage_shared::planted::{Bug, planted};
+use pilotage_shared::release::Release;
 use pilotage_shared::time::Millis;
 
 use crate::plan::Goal;
-use crate::world::World;
+use crate::world::{Fleet, World};
 
 impl World {
     /// All that one host should be told now; empty before the first status of its session (R3). O(apps of the host).
@@ -52,7 +54,16 @@ impl World {
             hook_timeout: fleet.map_or(Millis::seconds(3600), |f| f.spec.hook_timeout),
             proofs: Vec::new(),
             follow: false,
+            file_exists: fleet.zip(release).and_then(|(fleet, release)| self.file_exists(fleet, &release)),
             first_install: fleet.is_some_and(|f| f.spec.first_install),
         })
+    }
+
+    /// What is done with files that are there and are not ours when this release is brought: as its deployment says.
+    fn file_exists(&self, fleet: &Fleet, release: &Release) -> Option<FileExists> {
+        match self.newest(fleet).filter(|newest| newest.release == *release) {
+            Some(newest) => newest.file_exists,
+            None => fleet.settled_file_exists.filter(|_| fleet.settled == Some(*release)),
+        }
     }
 }

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pilotage_shared::digest::Digest;
+use pilotage_shared::file_exists::FileExists;
 use pilotage_shared::fleet::{FleetSpec, Labels};
 use pilotage_shared::ids::{BootId, DeploymentId, Epoch, Generation, HostId, LedgerId, SessionId};
 use pilotage_shared::intent::Blocked;
@@ -96,6 +97,8 @@ pub struct Fleet {
     pub spec: FleetSpec,
     /// The release of its last deployment that succeeded.
     pub settled: Option<Release>,
+    /// What that deployment said of files that are there and are not ours.
+    pub settled_file_exists: Option<FileExists>,
     /// The number of its newest deployment; 0 when there was none.
     pub newest: u32,
     /// The newest deployment is in course.
@@ -186,6 +189,8 @@ pub struct Deployment {
     pub id: DeploymentId,
     /// Where to.
     pub release: Release,
+    /// What is done with files that are there and are not ours, where the AppSpec does not say it (C1).
+    pub file_exists: Option<FileExists>,
     /// The settled release when it began: where a rollback goes.
     pub over: Option<Release>,
     /// Its generation: hosts without a loan are told at this one (R8).

@@ -50,7 +50,7 @@ async fn id_of(app: &App, text: String) -> Result<DeploymentId, Refused> {
 #[utoipa::path(post, path = "/v1/deployments", tag = "deployments", request_body = CreateDeployment,
     responses((status = 201, body = DeploymentView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn create(State(app): State<App>, asked: Asked<CreateDeployment>) -> Result<(StatusCode, Json<DeploymentView>), Refused> {
-    let CreateDeployment { fleet, package, restart, config, reason } = asked.body;
+    let CreateDeployment { fleet, package, restart, config, file_exists, reason } = asked.body;
     let config = match config.as_deref() {
         None => None,
         Some("none") => Some(None),
@@ -77,7 +77,7 @@ pub async fn create(State(app): State<App>, asked: Asked<CreateDeployment>) -> R
             Some(config) => What::Configured { what: Box::new(what), config },
             None => what,
         };
-        Ok(Request::Deploy { fleet, what })
+        Ok(Request::Deploy { fleet, what, file_exists })
     };
     match ask(&app, (asked.by, asked.idempotency), reason, make).await? {
         Answer::Deployment(id) => Ok((StatusCode::CREATED, Json(one(&app, id).await?))),

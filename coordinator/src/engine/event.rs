@@ -164,7 +164,8 @@ fn words(world: &World, change: &Change) -> Option<(&'static str, Scope, String)
         Change::Thawed { fleet: name } => ("fleet.thawed", fleet(world, name), format!("fleet {name} goes on")),
         Change::Deployed { deployment: new } => {
             let over = new.over.as_ref().map_or_else(String::new, |r| format!(" over {}", release(r)));
-            ("deployment.started", deployment(world, &new.id), format!("{} brings {}{over}", new.id, release(&new.release)))
+            let exists = new.file_exists.map_or_else(String::new, |word| format!(", file_exists {word}"));
+            ("deployment.started", deployment(world, &new.id), format!("{} brings {}{over}{exists}", new.id, release(&new.release)))
         }
         Change::Paused { id, note } => ("deployment.paused", deployment(world, id), format!("{id} is paused by {}", note.by)),
         Change::Resumed { id, .. } => ("deployment.resumed", deployment(world, id), format!("{id} goes on")),

@@ -24,7 +24,7 @@ async fn a_run_is_watched_from_its_beginning_to_its_end() {
 
     let (app, run) = (AppName::new("web").unwrap(), RunId { deployment: Some("web-prod.1".parse().unwrap()), host: HostName::new("h0").unwrap(), attempt: 1 });
     let host = Coordinator::new(running.socket(), token.clone());
-    let piece = |offset, last, text: &'static str| Piece { app: &app, run: &run, offset, last, bytes: Bytes::from_static(text.as_bytes()) };
+    let piece = |offset, last, text: &'static str| Piece { app: &app, run: &run, offset, gap: offset > 100, last, bytes: Bytes::from_static(text.as_bytes()) };
     assert_eq!(host.put_output(&piece(0, false, "unseen")).await.unwrap(), None, "nobody watches");
 
     let mut watched = running.client.stream(path).await.unwrap();
@@ -32,7 +32,11 @@ async fn a_run_is_watched_from_its_beginning_to_its_end() {
     until("the host is told that somebody watches", async || watcher.follow().then_some(())).await;
     assert_eq!(host.put_output(&piece(0, false, "one\n")).await.unwrap(), Some(4));
     assert_eq!(watched.next().await.unwrap().unwrap(), "one\n");
-    assert_eq!(host.put_output(&piece(4, true, "two\n")).await.unwrap(), Some(8));
+    assert_eq!(host.put_output(&piece(40, false, "a gap")).await.unwrap(), Some(4), "it is asked for");
+    assert_eq!(host.put_output(&piece(400, false, "late\n")).await.unwrap(), Some(405), "what is gone is not");
+    assert_eq!(watched.next().await.unwrap().unwrap(), "(…396 bytes came faster than they could be shown)\n");
+    assert_eq!(watched.next().await.unwrap().unwrap(), "late\n");
+    assert_eq!(host.put_output(&piece(405, true, "two\n")).await.unwrap(), Some(409));
     assert_eq!(watched.next().await.unwrap().unwrap(), "two\n");
     assert!(watched.next().await.unwrap().is_none());
     drop(watched);

@@ -28,6 +28,7 @@ pub use context::canonical_range;
 pub use glob::Glob;
 pub use health::HealthSpec;
 pub use parse::parse;
+pub use pilotage_shared::file_exists::FileExists;
 pub use schema::schema;
 
 /// A checked AppSpec.
@@ -133,17 +134,6 @@ pub struct Shared {
     pub mode: Option<u32>,
     /// Where it stands.
     pub line: usize,
-}
-
-/// When a file is there that is not ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileExists {
-    /// The deployment fails.
-    Disallow,
-    /// Ours takes its place.
-    Overwrite,
-    /// It stays.
-    Retain,
 }
 
 /// One entry of `files`.

@@ -111,7 +111,7 @@ impl Center {
 
     /// The newest deployment of the fleet is to bring this version.
     pub fn deploy(&mut self, n: u8) -> Result<Answer, Rejected> {
-        self.ask(Request::Deploy { fleet: fleet(), what: What::Package(release(n).package) })
+        self.ask(Request::Deploy { fleet: fleet(), what: What::Package(release(n).package), file_exists: None })
     }
 
     /// One input, committed with all that is planned because of it (R1).

@@ -90,6 +90,25 @@ pub struct Package {
     pub refusal: Option<Refusal>,
 }
 
+/// With which configuration it is deployed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Config {
+    /// The fleet's current one.
+    #[default]
+    Current,
+    /// None.
+    Without,
+    /// This one.
+    This {
+        /// 17 for `c17`.
+        number: u32,
+        /// Its manifest's SHA-256.
+        digest: Digest,
+        /// Why it may not be used with the package (R23).
+        held: Option<(DeploymentId, Why)>,
+    },
+}
+
 /// All that a forecast is made from.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -103,6 +122,8 @@ pub struct Scenario {
     pub newest: u32,
     /// What is deployed.
     pub package: Package,
+    /// With what beside it.
+    pub config: Config,
     /// How long things take.
     pub pace: Pace,
     /// How often hosts report, and so how soon a lost one is missed.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pilotage_shared::digest::Digest;
+use pilotage_shared::file_exists::FileExists;
 use pilotage_shared::health::HealthCheck;
 use pilotage_shared::ids::{BootId, Generation};
 use pilotage_shared::name::AppName;
@@ -125,7 +126,7 @@ pub struct Contract {
     pub deployment_id: String,
 }
 
-/// What an order does otherwise than the AppSpec says; nothing, when it comes from the coordinator.
+/// What an order does otherwise than the AppSpec says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
     /// Where the AppSpec has no `file_exists_behavior` (C1).
@@ -134,15 +135,4 @@ pub struct Changes {
     pub events: Option<BTreeSet<Event>>,
     /// As an ordinary user: `runas`, `sudo`, owners and groups are left out.
     pub one_account: bool,
-}
-
-/// When a file is there that is not ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FileExists {
-    /// The deployment fails.
-    Disallow,
-    /// Ours takes its place.
-    Overwrite,
-    /// It stays.
-    Retain,
 }

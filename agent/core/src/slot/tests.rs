@@ -36,6 +36,7 @@ fn intent(generation: u64, go: Go, to: u8) -> Intent {
         hook_timeout: Millis::seconds(60),
         proofs: Vec::new(),
         follow: false,
+        file_exists: None,
         first_install: false,
     }
 }

@@ -20,7 +20,7 @@ use super::account::{self, AccountError};
 use super::end;
 use super::environment::{environment, of_host};
 use super::order::{self, Asks, Become, DeploymentsLog, Order, Program, SUPERVISOR_LOCK, let_go_name, result_name};
-use super::{diagnostics, limits, process};
+use super::{diagnostics, limits, log, process};
 use crate::place;
 
 /// Why the machinery (not the script) failed.
@@ -179,6 +179,7 @@ fn taken(run: &Path, number: usize, process: Option<Process>, same_boot: bool) -
     if let Some(process) = process.filter(|p| same_boot && process::alive(*p)) {
         process::end_session(process.pid);
     }
+    log::complete(run);
     Ok(end::lost())
 }
 

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::wait::{WaitStatus, waitpid};
-use pilotage_agent_core::run::{LOGS, SCRIPTS_LOG};
 
 use super::diagnostics;
 use super::end::{self, Seen};
@@ -91,9 +90,8 @@ fn make() -> io::Result<Child> {
 }
 
 fn open_log(order: &Order) -> Result<HookLog, SuperviseError> {
-    let logs = Path::new(LOGS);
-    let own = logs.join(format!("{:03}-{}.log", order.number, order.event));
-    let mut log = HookLog::open(&own, &logs.join(SCRIPTS_LOG)).map_err(|e| SuperviseError::Io("open the log", e))?;
+    let own = format!("{:03}-{}.log", order.number, order.event);
+    let mut log = HookLog::open(Path::new("."), &own).map_err(|e| SuperviseError::Io("open the log", e))?;
     if let Some(beside) = &order.deployments_log {
         log.beside(beside);
     }

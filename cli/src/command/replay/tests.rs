@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use pilotage_coordinator_core::input::What;
 use pilotage_coordinator_core::replay::{Played, Player, Turn};
 use pilotage_coordinator_core::world::Outcome;
-use pilotage_coordinator_core::{Answer, Request};
+use pilotage_coordinator_core::{Answer, Change, Request};
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{AppName, FleetName, HostName, LabelKey, LabelValue, Version};
 use pilotage_shared::run::Event;
@@ -44,7 +44,7 @@ fn recorded() -> (Vec<u8>, DeploymentId) {
                 sim.behaviours.set(digest, Some(&HostName::new(host).unwrap()), fails);
             }
         }
-        let answer = sim.request(Request::Deploy { fleet: fleet.clone(), what: What::Version(version) });
+        let answer = sim.request(Request::Deploy { fleet: fleet.clone(), what: What::Version(version), file_exists: None });
         let Some(Ok(Answer::Deployment(deployment))) = answer else { panic!("{answer:?}") };
         id = Some(deployment);
         sim.run_until(sim.now + Millis::seconds(300));
@@ -83,6 +83,73 @@ fn tried(bytes: &[u8], policy: &str) -> (String, Option<Outcome>, Millis, u32) {
     assert!(departure.at >= tried.case.deployment.started.at);
     let took = ended.as_ref().map_or(Millis(0), |ended| ended.at - tried.case.deployment.started.at);
     (kind, ended.map(|e| e.outcome), took, goes_on.map_or(0, |g| g.lowest))
+}
+
+struct EachInWords(usize);
+
+impl EachInWords {
+    fn check<'a>(&mut self, player: &Player, changes: impl IntoIterator<Item = &'a Change>) {
+        for change in changes {
+            self.0 += 1;
+            assert_eq!(render::decision(&player.world, change).is_none(), change.is_fact(), "{change:?}");
+        }
+    }
+}
+
+impl Watch for EachInWords {
+    fn before(&mut self, _: &Player, _: &Turn) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn after(&mut self, player: &Player, played: &Played) -> ControlFlow<()> {
+        self.check(player, played.inputs.iter().flat_map(|taken| &taken.decided.changes));
+        self.check(player, played.plan.iter().flat_map(|(_, changes)| changes));
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn every_decision_has_words_and_no_fact_has() {
+    let mut each = EachInWords(0);
+    play(&recorded().0, &mut each).unwrap();
+    assert!(each.0 > 100, "{}", each.0);
+}
+
+/// Two hosts and a version that neither can validate: the second has its bits a moment later, and is never lent anything.
+fn refused_by_the_first() -> Vec<u8> {
+    let mut sim = Simulation::new(3, Rates::CALM, Millis::seconds(5));
+    sim.coordinator.recording = Some(Recording::default());
+    sim.boot_coordinator();
+    for name in ["h1", "h2"] {
+        sim.join(&HostName::new(name).unwrap(), [(LabelKey::new("env").unwrap(), LabelValue::lossy("prod"))].into(), &[]);
+    }
+    let spec = "fleet: web-prod\napp: web\nselect: env=prod\nfloor: 1\nhealth: { http: http://localhost/, healthy_for: 1s, unhealthy_for: 1s }\n";
+    sim.request(Request::PutFleet { spec: Box::new(fleet_file::parse(spec).unwrap()) });
+    let (app, fleet) = (AppName::new("web").unwrap(), FleetName::new("web-prod").unwrap());
+    for version in ["1.0.0", "1.1.0"] {
+        let fails_at = (version == "1.1.0").then_some(Event::ValidateService);
+        sim.push(&app, &Version::lossy(version), Behaviour { fails_at, ..Behaviour::default() });
+        sim.request(Request::Deploy { fleet: fleet.clone(), what: What::Version(Version::lossy(version)), file_exists: None });
+        sim.run_until(sim.now + Millis::seconds(300));
+    }
+    sim.coordinator.recording.take().unwrap().bytes
+}
+
+#[test]
+fn a_host_that_is_back_by_itself_is_not_brought_back_once_more() {
+    let bytes = refused_by_the_first();
+    let policy = Policy::parse(&["floor=0%".to_owned()]).unwrap();
+    let mut one = One(&policy, None);
+    play(&bytes, &mut one).unwrap();
+    let tried = one.1.unwrap();
+    let went = tried.case.ended.clone().unwrap();
+    let goes_on = tried.goes_on(&policy).unwrap();
+    let would = goes_on.estimate.ended.clone().unwrap();
+    assert_eq!((went.outcome, would.outcome), (Outcome::RolledBack, Outcome::RolledBack));
+    let (went, would) = (went.at - tried.case.deployment.started.at, would.at - tried.case.deployment.started.at);
+    assert!(would.0 <= went.0 + 2000, "{would} instead of {went}");
+    let told = format!("{:?}", render::after(&tried, Some(&goes_on)));
+    assert!(told.contains("no run of theirs was recorded; taken to do as most others did") && !told.contains("nobody was brought there"), "{told}");
 }
 
 /// What it would wait for in the end.

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use pilotage_shared::api::v1::{FleetView, HostStateWord, HostView, PackageView, ReleaseView, RunOutcomeWord, RunView, SlotView, StandingWord};
+use pilotage_shared::api::v1::{ConfigurationView, FleetView, HostStateWord, HostView, PackageView, ReleaseView, RunOutcomeWord, RunView, SlotView, StandingWord};
 use pilotage_shared::fleet::FleetSpec;
 use pilotage_shared::health::Standing;
-use pilotage_shared::name::{AppName, FleetName, Why};
+use pilotage_shared::name::{AppName, FleetName, Version, Why};
 use pilotage_shared::release::Release;
 use pilotage_shared::run::Event;
 use pilotage_shared::time::Millis;
 use pilotage_simulator::forecast::pace::{RUN, Spread};
-use pilotage_simulator::forecast::{Barred, Member, Package, Pace, Refusal, Scenario};
+use pilotage_simulator::forecast::{Barred, Config, Member, Package, Pace, Refusal, Scenario};
 
 use super::{plain, unknown_package};
 use crate::failure::Failure;
@@ -55,6 +55,32 @@ pub async fn fleet(session: &Session, name: &FleetName, version: Option<&str>) -
     let heartbeat = Millis(session.status().await?.coordinator.heartbeat_ms.max(1));
     let number = newest.first().map_or(0, |d| d.id.number);
     Ok(Found { scenario: Scenario { pace, heartbeat, newest: number, ..as_it_stands(&fleet, &hosts, package)? }, assumed })
+}
+
+/// The same for the deployment that is about to be made; `version` none: of the settled package, as the coordinator takes it.
+pub async fn planned(session: &Session, name: &FleetName, version: Option<&str>, config: Option<&str>) -> Result<Found, Failure> {
+    let settled = match version {
+        Some(_) => None,
+        None => session.fleet(name).await?.settled,
+    };
+    let version = match (version, settled) {
+        (Some(version), _) => version.to_owned(),
+        (None, Some(settled)) => settled.digest.to_string(),
+        (None, None) => return Err(Failure::Usage(format!("nothing is settled on {name}: say which version"))),
+    };
+    let mut found = fleet(session, name, Some(&version)).await?;
+    found.scenario.config = match config {
+        None => Config::Current,
+        Some("none") => Config::Without,
+        Some(number) => this(&session.configuration(&found.scenario.spec.app, number).await?, &found.scenario.package.version),
+    };
+    Ok(found)
+}
+
+fn this(view: &ConfigurationView, version: &Version) -> Config {
+    let package = format!("{}@{version}", view.app);
+    let held = view.held.iter().find(|held| held.package == package).map(|with| (with.held.by.clone(), Why::lossy(&with.held.why)));
+    Config::This { number: view.number, digest: view.digest, held }
 }
 
 fn full(app: &AppName, version: &str) -> String {
@@ -130,6 +156,7 @@ fn hooks(runs: &[RunView]) -> BTreeMap<Event, Spread> {
 mod tests {
     use super::*;
     use crate::render::samples;
+    use pilotage_shared::api::v1::{HeldView, HeldWithView};
 
     fn spec() -> FleetSpec {
         crate::fleet_file::parse("fleet: web-prod\napp: web\nselect: env=prod\nfloor: 66%\nhealth: http://localhost/\n").unwrap()
@@ -152,6 +179,30 @@ mod tests {
         check(&|h| (h.slots.clear(), h.standing = StandingWord::Unknown).1, Some(Standing::Down), None);
         let member = member(&samples::host("h23"), &spec());
         assert_eq!(member.running, Some(release(&samples::release("web@1.4.2"))));
+    }
+
+    #[test]
+    fn a_configuration_is_held_with_some_packages_only() {
+        let held = HeldView { by: "web-prod.87".parse().unwrap(), at: samples::host("h1").added.at, why: "exit 7".to_owned() };
+        let view = ConfigurationView {
+            app: "web".parse().unwrap(),
+            number: 17,
+            digest: samples::release("web@1.4.2").digest,
+            fleet: "web-prod".parse().unwrap(),
+            files: 1,
+            bytes: 1,
+            variables: 1,
+            secrets: 0,
+            added: samples::host("h1").added,
+            settled: Vec::new(),
+            held: vec![HeldWithView { package: "web@1.4.2".to_owned(), held }],
+            content: None,
+        };
+        let held = |version: &str| match this(&view, &Version::lossy(version)) {
+            Config::This { number: 17, held, .. } => held.map(|(by, why)| format!("{by} {why}")),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((held("1.4.2").as_deref(), held("1.4.3")), (Some("web-prod.87 exit 7"), None));
     }
 
     #[test]

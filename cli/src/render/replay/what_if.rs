@@ -2,6 +2,7 @@
 
 use pilotage_coordinator_core::change::Change;
 use pilotage_coordinator_core::replay::case::Ended;
+use pilotage_coordinator_core::replay::course::{Guess, RUN};
 use pilotage_coordinator_core::replay::what_if::Departure;
 use pilotage_shared::api::v1::When;
 use pilotage_shared::time::{Millis, Time};
@@ -94,11 +95,22 @@ pub fn after(tried: &Tried, goes_on: Option<&GoesOn>) -> Vec<String> {
     let mut lines = vec!["from here on the hosts would have been told other things, so what they said does not follow: an estimate".to_owned(), went, estimated(tried, goes_on)];
     lines.extend(waits(&goes_on.estimate.waiting).iter().map(|text| format!("           waits for {text}")));
     lines.push("assumed    each host takes as long as it took, and comes through as it did; people ask for the same".to_owned());
-    let guessed: Vec<&str> = goes_on.estimate.guessed.iter().map(|host| host.as_str()).collect();
-    if !guessed.is_empty() {
-        lines.push(format!("not known  {}: no run of theirs was recorded; taken to do as most others did", names(&guessed, guessed.len(), NAMED)));
+    for guess in [Guess::AsMostOthers, Guess::AsOtherRuns, Guess::Invented] {
+        let of: Vec<&str> = goes_on.estimate.guessed.iter().filter(|(_, found)| **found == guess).map(|(host, _)| host.as_str()).collect();
+        if !of.is_empty() {
+            lines.push(format!("not known  {}: {}", names(&of, of.len(), NAMED), ground(guess)));
+        }
     }
     lines
+}
+
+/// What stands in the place of a recorded run.
+pub fn ground(guess: Guess) -> String {
+    match guess {
+        Guess::AsMostOthers => "no run of theirs was recorded; taken to do as most others did".to_owned(),
+        Guess::AsOtherRuns => "nobody was brought there in the recording; taken to come through, in the time of the other runs".to_owned(),
+        Guess::Invented => format!("no run at all was recorded; taken to come through in {RUN}"),
+    }
 }
 
 fn estimated(tried: &Tried, goes_on: &GoesOn) -> String {
@@ -129,7 +141,7 @@ pub fn what_if_json(tried: &Tried, goes_on: Option<&GoesOn>, policy: &Policy) ->
             "waits_for": waits(&d.waiting),
         })),
         "estimate": goes_on.map(|g| json!({
-            "ended": end(g.estimate.ended.as_ref()), "lowest": g.lowest, "waits_for": waits(&g.estimate.waiting), "not_known": g.estimate.guessed,
+            "ended": end(g.estimate.ended.as_ref()), "lowest": g.lowest, "waits_for": waits(&g.estimate.waiting), "not_known": g.estimate.guessed.iter().map(|(host, guess)| (host.to_string(), json!(ground(*guess)))).collect::<serde_json::Map<_, _>>(),
         })),
         "not_told": policy.not_told(),
     })

@@ -28,7 +28,7 @@ pub fn put(world: &World, note: Note, name: &FleetName, digest: Digest, numbers:
     }
     let mut deployment = None;
     if let Some(release) = deploy.then(|| to_deploy(world, fleet, digest)).transpose()?.flatten() {
-        let begun = deploy::begin(world, note, fleet, release)?;
+        let begun = deploy::begin(world, note, fleet, (release, None))?;
         changes.extend(begun.changes);
         if let Answer::Deployment(id) = begun.answer {
             deployment = Some(id);

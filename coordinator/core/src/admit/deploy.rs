@@ -1,6 +1,7 @@
 //! A deployment is asked for: everything that can be known to be wrong is said at once (R11, R23, R29).
 
 use pilotage_shared::digest::Digest;
+use pilotage_shared::file_exists::FileExists;
 use pilotage_shared::ids::{DeploymentId, Generation};
 use pilotage_shared::name::FleetName;
 use pilotage_shared::planted::{Bug, planted};
@@ -15,9 +16,11 @@ use crate::rejected::Rejected;
 use crate::world::configuration::Pair;
 use crate::world::{Course, Deployment, Fleet, Note, Outcome, World};
 
-pub fn deploy(world: &World, note: Note, name: &FleetName, what: &What) -> Result<Admitted, Rejected> {
+/// `wish`: what, and what is done with files that are there and are not ours.
+pub fn deploy(world: &World, note: Note, name: &FleetName, wish: (&What, Option<FileExists>)) -> Result<Admitted, Rejected> {
     recovery::over(world)?;
     let fleet = find(world, name)?;
+    let (what, file_exists) = wish;
     let release = match what {
         What::Configured { what, config } => {
             let config = config.map(|number| super::config::find(world, &fleet.spec.app, number).map(|c| c.digest)).transpose()?;
@@ -25,12 +28,15 @@ pub fn deploy(world: &World, note: Note, name: &FleetName, what: &What) -> Resul
         }
         What::Version(_) | What::Package(_) | What::Restart | What::Settled => wanted(world, fleet, what)?,
     };
-    begin(world, note, fleet, as_settled(fleet, release))
+    begin(world, note, fleet, (as_settled(fleet, release), file_exists))
 }
 
-/// The deployment of a release, in the place of whatever is in course.
-pub fn begin(world: &World, note: Note, fleet: &Fleet, release: Release) -> Result<Admitted, Rejected> {
+/// The deployment of a release, in the place of whatever is in course. One that says nothing of files that are there does with
+/// them as the one did that settled the same package: a host that joins later finds them too.
+pub fn begin(world: &World, note: Note, fleet: &Fleet, wish: (Release, Option<FileExists>)) -> Result<Admitted, Rejected> {
     let name = &fleet.spec.name;
+    let (release, said) = wish;
+    let file_exists = said.or(fleet.settled_file_exists.filter(|_| fleet.settled.is_some_and(|settled| settled.package == release.package)));
     usable(world, &release)?;
     if world.members(name) == 0 {
         return Err(Rejected::NoMembers { fleet: name.clone(), selector: fleet.spec.select.to_string() });
@@ -58,6 +64,7 @@ pub fn begin(world: &World, note: Note, fleet: &Fleet, release: Release) -> Resu
     let deployment = Deployment {
         id: id.clone(),
         release,
+        file_exists,
         over: fleet.settled,
         base: Generation(world.counter.0 + 1),
         started: note,

@@ -55,6 +55,7 @@ pub fn put(world: &World, note: Note, spec: &FleetSpec) -> Result<Admitted, Reje
         None => Fleet {
             spec: spec.clone(),
             settled: None,
+            settled_file_exists: None,
             newest: 0,
             active: false,
             unsettled: None,

@@ -30,7 +30,7 @@ impl World {
             Verdict::Keep => {}
             Verdict::Adopt(release) => {
                 if let Some(record) = self.fleets.get_mut(fleet) {
-                    (record.settled, record.unsettled) = (Some(*release), None);
+                    (record.settled, record.settled_file_exists, record.unsettled) = (Some(*release), None, None);
                 }
             }
             Verdict::Leave(why) => {

@@ -2,12 +2,13 @@
 //! turn, so that a long recording is never held whole.
 
 use pilotage_shared::ids::DeploymentId;
+use pilotage_shared::name::{AppName, HostName};
 use pilotage_shared::principal::Principal;
 use pilotage_shared::time::Time;
 
 use super::course::Profile;
 use super::{Decided, Played, Player, TookIn, Turn};
-use crate::change::Change;
+use crate::change::{About, Change};
 use crate::input::{Input, Request};
 use crate::world::{Because, Deployment, Outcome};
 
@@ -106,39 +107,14 @@ impl Case {
 /// Is it a decision about the deployment's fleet, and no mere fact?
 pub fn concerns(player: &Player, change: &Change, id: &DeploymentId) -> bool {
     let world = &player.world;
-    let app = world.fleets.get(&id.fleet).map(|fleet| &fleet.spec.app);
-    let member = |host| world.member_of.get(host).is_some_and(|fleets| fleets.values().any(|fleet| *fleet == id.fleet));
-    match change {
-        Change::Lent { host, app: of, .. } | Change::Withdrawn { host, app: of, .. } | Change::Renumbered { host, app: of, .. } | Change::Returned { host, app: of } => {
-            Some(of) == app && member(host)
-        }
-        Change::HostPut { host } => member(&host.id.name),
-        Change::HostRetired { host } | Change::Quarantined { host, .. } | Change::Silent { host } => member(host),
-        Change::FleetPut { fleet } => fleet.spec.name == id.fleet,
-        Change::FleetDeleted { fleet } | Change::Froze { fleet, .. } | Change::Thawed { fleet } | Change::FleetRecovered { fleet, .. } => *fleet == id.fleet,
-        Change::Deployed { deployment } => deployment.id.fleet == id.fleet,
-        Change::Paused { id: of, .. }
-        | Change::Resumed { id: of, .. }
-        | Change::Turned { id: of, .. }
-        | Change::OthersDone { id: of, .. }
-        | Change::StragglersDue { id: of }
-        | Change::Ended { id: of, .. } => of.fleet == id.fleet,
-        Change::PackagePut { package } => Some(&package.app) == app,
-        Change::ConfigurationPut { configuration } => Some(&configuration.app) == app,
-        Change::PairsReleased { app: of, .. } => Some(of) == app,
-        Change::Started { .. } | Change::StartupOver | Change::BlockedSet { .. } | Change::Restored { .. } | Change::GoesOn { .. } | Change::Recovered => true,
-        Change::CounterRaised { .. }
-        | Change::SessionBegan { .. }
-        | Change::Confirmed { .. }
-        | Change::SessionEnded { .. }
-        | Change::Heard { .. }
-        | Change::BlockedSeen { .. }
-        | Change::Measured { .. }
-        | Change::Observed { .. }
-        | Change::Noted { .. }
-        | Change::PackageDeleted { .. }
-        | Change::ConfigurationDeleted { .. }
-        | Change::Remembered { .. }
-        | Change::Forgotten { .. } => false,
+    let of_fleet = |app: &AppName| world.fleets.get(&id.fleet).is_some_and(|fleet| fleet.spec.app == *app);
+    let member = |host: &HostName| world.member_of.get(host).is_some_and(|fleets| fleets.values().any(|fleet| *fleet == id.fleet));
+    match change.about() {
+        About::Slot(host, app) => of_fleet(app) && member(host),
+        About::Host(host) => member(host),
+        About::Fleet(fleet) => *fleet == id.fleet,
+        About::App(app) => of_fleet(app),
+        About::Everything => true,
+        About::Fact => false,
     }
 }

@@ -4,5 +4,5 @@
 mod estimate;
 mod profile;
 
-pub use estimate::{Estimate, estimate};
+pub use estimate::{Estimate, Guess, RUN, estimate};
 pub use profile::{HostCourse, Profile, Run};

@@ -29,7 +29,7 @@ fn with(version: &str, text: &str) -> Release {
 
 fn deploy(rig: &mut Rig, version: &str, config: Option<u32>) -> Result<Answer, Rejected> {
     let what = What::Configured { what: Box::new(What::Version(Version::new(version).unwrap())), config };
-    rig.ask(Request::Deploy { fleet: fleet(), what })
+    rig.ask(Request::Deploy { fleet: fleet(), what, file_exists: None })
 }
 
 /// Everybody stages what is wanted, obeys, and is available, until it is over.
@@ -102,7 +102,7 @@ fn a_deployment_takes_the_current_configuration_unless_it_names_one() {
     deploy(&mut rig, "2", None).unwrap();
     assert_eq!(rig.newest().release, release("2"));
     let settled = What::Configured { what: Box::new(What::Settled), config: Some(2) };
-    rig.ask(Request::Deploy { fleet: fleet(), what: settled }).unwrap();
+    rig.ask(Request::Deploy { fleet: fleet(), what: settled, file_exists: None }).unwrap();
     assert_eq!(rig.newest().release, with("1", "two"));
     assert_eq!(deploy(&mut rig, "2", Some(9)).unwrap_err().code(), "unknown-configuration");
 }
@@ -209,7 +209,7 @@ fn joiners_get_the_settled_pair_and_who_has_another_configuration_is_caught_up()
 #[test]
 fn a_restart_keeps_the_configuration_and_a_push_begins_to_count_anew() {
     let mut rig = configured();
-    rig.ask(Request::Deploy { fleet: fleet(), what: What::Restart }).unwrap();
+    rig.ask(Request::Deploy { fleet: fleet(), what: What::Restart, file_exists: None }).unwrap();
     assert_eq!(rig.newest().release, Release { restart: 1, ..with("1", "one") });
     finish(&mut rig);
     rig.deploy("1");

@@ -67,7 +67,7 @@ fn r21_r23_a_refusal_turns_the_fleet_back_and_holds_the_package() {
     rig.say("h1", |s| s.staged = Some(release("1")));
     rig.obey("h1");
     assert_eq!(rig.outcome(2), Some(Outcome::RolledBack), "health is not asked");
-    let again = rig.ask(Request::Deploy { fleet: fleet(), what: What::Version(Version::new("2").unwrap()) });
+    let again = rig.ask(Request::Deploy { fleet: fleet(), what: What::Version(Version::new("2").unwrap()), file_exists: None });
     assert_eq!(again.unwrap_err().code(), "package-held");
     rig.ask(Request::ReleasePackage { digest: release("2").package }).unwrap();
     rig.deploy("2");
@@ -304,14 +304,14 @@ fn r29_a_blocked_package_is_deployed_nowhere_and_its_deployment_waits_by_name() 
     rig.ask(Request::BlockPackage { digest: release("2").package }).unwrap();
     assert_eq!(rig.lent(), Vec::<String>::new());
     assert!(rig.waits_for("held"));
-    let refused = rig.ask(Request::Deploy { fleet: fleet(), what: What::Version(Version::new("2").unwrap()) });
+    let refused = rig.ask(Request::Deploy { fleet: fleet(), what: What::Version(Version::new("2").unwrap()), file_exists: None });
     assert_eq!(refused.unwrap_err().code(), "package-blocked");
 }
 
 #[test]
 fn a_restart_is_a_deployment_like_any_other() {
     let mut rig = Rig::settled("aaa", spec("1"));
-    rig.ask(Request::Deploy { fleet: fleet(), what: What::Restart }).unwrap();
+    rig.ask(Request::Deploy { fleet: fleet(), what: What::Restart, file_exists: None }).unwrap();
     let target = rig.newest().release;
     assert_eq!((target.package, target.restart), (release("1").package, 1));
     for name in rig.names() {
@@ -339,4 +339,57 @@ fn a_person_retries_a_host_that_refused() {
         rig.available(name);
     }
     assert_eq!(rig.lent(), ["h1"]);
+}
+
+#[test]
+fn what_a_deployment_says_of_files_that_are_there_goes_with_its_release() {
+    use pilotage_shared::file_exists::FileExists::{Overwrite, Retain};
+    let mut rig = Rig::settled("aaa", spec("1"));
+    let check = |rig: &Rig, version: &str, expected| {
+        let intents = rig.names().into_iter().filter_map(|name| rig.intent(&name));
+        let told: Vec<_> = intents.filter(|i| i.release.is_some_and(|r| r.package == release(version).package)).map(|i| i.file_exists).collect();
+        assert!(!told.is_empty() && told.iter().all(|said| *said == expected), "{version}: {told:?}");
+    };
+    check(&rig, "1", None);
+    rig.deploy_saying("2", Some(Overwrite));
+    check(&rig, "2", Some(Overwrite));
+    rig.staged("2");
+    check(&rig, "2", Some(Overwrite));
+    rig.obey("h1");
+    rig.begin("h2");
+    rig.refuse("h2");
+    assert!(matches!(rig.newest().course, Course::Back { .. }));
+    check(&rig, "1", None);
+
+    rig.ask(Request::ReleasePackage { digest: release("2").package }).unwrap();
+    rig.deploy_saying("2", Some(Retain));
+    rig.staged("2");
+    for _ in 0..2 {
+        for name in rig.names() {
+            rig.obey(&name);
+            rig.available(&name);
+        }
+    }
+    assert_eq!(rig.outcome(3), Some(Outcome::Succeeded), "{:?}", rig.waiting());
+    rig.join("h4", "b");
+    rig.restart(2);
+    for name in rig.names() {
+        rig.connect(&name);
+        rig.say(&name, |_| {});
+    }
+    check(&rig, "2", Some(Retain));
+
+    rig.deploy("3");
+    check(&rig, "3", None);
+    rig.staged("3");
+    rig.obey("h1");
+    rig.begin("h2");
+    rig.refuse("h2");
+    assert!(matches!(rig.newest().course, Course::Back { .. }));
+    check(&rig, "2", Some(Retain));
+
+    rig.ask(Request::Deploy { fleet: fleet(), what: What::Restart, file_exists: None }).unwrap();
+    check(&rig, "2", Some(Retain));
+    rig.ask(Request::Deploy { fleet: fleet(), what: What::Restart, file_exists: Some(Overwrite) }).unwrap();
+    check(&rig, "2", Some(Overwrite));
 }

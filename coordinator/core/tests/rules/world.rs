@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pilotage_coordinator_core::world::{Deployment, Outcome, Settings};
 use pilotage_coordinator_core::*;
 use pilotage_shared::digest::Digest;
+use pilotage_shared::file_exists::FileExists;
 use pilotage_shared::fleet::{FleetSpec, Labels, OnFailure, OnLeave};
 use pilotage_shared::health::{HealthCheck, Probe, Standing};
 use pilotage_shared::ids::*;
@@ -250,8 +251,12 @@ impl Rig {
     }
 
     pub fn deploy(&mut self, version: &str) {
+        self.deploy_saying(version, None);
+    }
+
+    pub fn deploy_saying(&mut self, version: &str, file_exists: Option<FileExists>) {
         let what = What::Version(Version::new(version).unwrap());
-        self.ask(Request::Deploy { fleet: fleet(), what }).unwrap();
+        self.ask(Request::Deploy { fleet: fleet(), what, file_exists }).unwrap();
     }
 
     pub fn newest(&self) -> Deployment {

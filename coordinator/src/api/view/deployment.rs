@@ -35,6 +35,7 @@ pub fn deployment(view: &View<'_>, d: &Deployment) -> DeploymentView {
         outcome,
         wanted: release(world, &d.release),
         over: d.over.as_ref().map(|r| release(world, r)),
+        file_exists: d.file_exists,
         by: d.started.by.to_string(),
         reason: d.started.reason.to_string(),
         started_at: When(d.started.at),

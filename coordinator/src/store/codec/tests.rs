@@ -12,6 +12,7 @@ use pilotage_coordinator_core::world::{
     Because, Course, Deployment, Fleet, Frozen, Hold, Host, HostState, IdempotencyKey, Loan, Note, Outcome, Package, Refused, Remembered, Slot,
 };
 use pilotage_shared::digest::Digest;
+use pilotage_shared::file_exists::FileExists;
 use pilotage_shared::fleet::{FleetSpec, OnFailure, OnLeave, Stragglers};
 use pilotage_shared::health::{HealthCheck, HealthNote, Probe, Standing};
 use pilotage_shared::ids::{DeploymentId, Epoch, Generation, HostId, LedgerId, SessionId};
@@ -79,7 +80,7 @@ fn a_fleet() -> Fleet {
         first_install: true,
     };
     let frozen = Frozen { host: host("h1"), seen: Generation(8), counter: Generation(7), epoch: Some(epoch()), at: Time(1) };
-    Fleet { spec, settled: Some(release()), newest: 87, active: true, unsettled: Some(release()), frozen: Some(frozen), thawed: vec![None, Some(epoch())], applied: note() }
+    Fleet { spec, settled: Some(release()), settled_file_exists: Some(FileExists::Retain), newest: 87, active: true, unsettled: Some(release()), frozen: Some(frozen), thawed: vec![None, Some(epoch())], applied: note() }
 }
 
 fn a_package() -> Package {
@@ -100,6 +101,7 @@ fn a_deployment(names: usize) -> Deployment {
     Deployment {
         id: id(),
         release: release(),
+        file_exists: Some(FileExists::Overwrite),
         over: Some(release()),
         base: Generation(41),
         started: note(),

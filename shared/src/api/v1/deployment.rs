@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{NoteView, ReleaseView, WaitingView, When};
+use crate::file_exists::FileExists;
 use crate::ids::DeploymentId;
 use crate::name::{AppName, FleetName, HostName, Reason};
 
@@ -21,6 +22,10 @@ pub struct CreateDeployment {
     /// `c17`, or `none` for without; when not given the fleet's current one. Alone: the settled package with it.
     #[serde(default)]
     pub config: Option<String>,
+    /// What is done with files that are there and are not ours, where the AppSpec has no `file_exists_behavior`; when not given
+    /// as the settled release of the same package was deployed, else `DISALLOW`.
+    #[serde(default)]
+    pub file_exists: Option<FileExists>,
     /// Why; may be empty.
     #[serde(default)]
     pub reason: Reason,
@@ -112,6 +117,9 @@ pub struct DeploymentView {
     /// The settled release when it began: where a rollback goes.
     #[serde(default)]
     pub over: Option<ReleaseView>,
+    /// What is done with files that are there and are not ours, where the AppSpec does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_exists: Option<FileExists>,
     /// Who asked.
     pub by: String,
     /// Why.

@@ -9,9 +9,9 @@ use pilotage_coordinator_core::change::Touched;
 use pilotage_coordinator_core::input::{Via, What};
 use pilotage_coordinator_core::plan::explain;
 use pilotage_coordinator_core::waiting::Waiting;
-use pilotage_coordinator_core::world::{Hold, Settings};
+use pilotage_coordinator_core::world::configuration::{Configuration, Numbers, Pair};
+use pilotage_coordinator_core::world::{Hold, Note, Settings};
 use pilotage_coordinator_core::{Answer, Change, Input, Rejected, Request, World, admit};
-use pilotage_shared::digest::Digest;
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{AppName, FleetName, HostName, Reason, Why};
 use pilotage_shared::principal::Principal;
@@ -19,7 +19,7 @@ use pilotage_shared::release::Release;
 use pilotage_shared::time::{Millis, Time};
 
 use super::open::EPOCH;
-use super::{Package, Refusal, Scenario};
+use super::{Config, Package, Refusal, Scenario};
 
 /// Nobody falls silent by the planner's own clock within a forecast (a heartbeat of ten years).
 const NEVER: Millis = Millis(10 * 366 * 86_400_000);
@@ -146,9 +146,27 @@ impl Center {
         Ok(())
     }
 
+    /// Makes a configuration known as the live coordinator knows it.
+    pub fn configuration(&mut self, scenario: &Scenario, now: Time) {
+        let Config::This { number, digest, held } = &scenario.config else { return };
+        let (app, fleet, note) = (self.app.clone(), self.fleet.clone(), Note { by: person(), reason: Reason::default(), at: now });
+        let configuration = Configuration { app, number: *number, digest: *digest, fleet, numbers: Numbers::default(), added: note };
+        self.apply(&Change::ConfigurationPut { configuration });
+        if let Some((by, why)) = held {
+            let pair = Pair { package: scenario.package.digest, config: Some(*digest) };
+            self.world.held_pairs.insert(pair, Hold { by: by.clone(), at: now, why: why.clone() });
+        }
+    }
+
     /// Asks for the deployment that is forecast.
-    pub fn deploy(&mut self, digest: Digest, now: Time) -> Result<DeploymentId, Rejected> {
-        let answer = self.ask(Request::Deploy { fleet: self.fleet.clone(), what: What::Package(digest) }, now)?;
+    pub fn deploy(&mut self, scenario: &Scenario, now: Time) -> Result<DeploymentId, Rejected> {
+        let package = What::Package(scenario.package.digest);
+        let what = match scenario.config {
+            Config::Current => package,
+            Config::Without => What::Configured { what: Box::new(package), config: None },
+            Config::This { number, .. } => What::Configured { what: Box::new(package), config: Some(number) },
+        };
+        let answer = self.ask(Request::Deploy { fleet: self.fleet.clone(), what, file_exists: None }, now)?;
         let Answer::Deployment(id) = answer else { return Err(Rejected::UnknownFleet(self.fleet.clone())) };
         Ok(id)
     }

@@ -108,7 +108,7 @@ pub fn run(base: Base, scenario: &Scenario, seed: u64) -> Result<Course, Box<Rej
     let mut rng = Rng::new(seed);
     let bad = spoiled(scenario, &mut rng.fork());
     let Base { mut center, hosts, index, voice } = base;
-    let id = center.deploy(scenario.package.digest, BEGIN)?;
+    let id = center.deploy(scenario, BEGIN)?;
     let target = center.target(&id);
     let measure = Measure::new(scenario, &hosts, target, center.available());
     let step = if hosts.len().saturating_mul(center.groups()) > LARGE { LONG_STEP } else { STEP };

@@ -44,6 +44,7 @@ pub fn open(scenario: &Scenario) -> Result<Base, Box<Rejected>> {
         hosts.push(join(&mut center, &mut voice, n as u64, member)?);
     }
     center.package(&scenario.package, &scenario.spec.app, BEGIN)?;
+    center.configuration(scenario, BEGIN);
     center.declare(scenario, BEGIN)?;
     center.settle(BEGIN, |_| ());
     let index = hosts.iter().zip(0..).map(|(host, n)| (host.id.name.clone(), n)).collect();

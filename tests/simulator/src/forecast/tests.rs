@@ -54,6 +54,7 @@ fn scenario(hosts: usize) -> Scenario {
         settled: Some(settled),
         newest: 3,
         package: Package { digest: Digest::of(b"new"), version: Version::lossy("2"), bytes: 1, refusal: None },
+        config: Config::Current,
         pace,
         heartbeat: HEARTBEAT,
         bad: Vec::new(),
@@ -249,4 +250,23 @@ fn random_fleets_never_fall_below_their_floor_by_a_deployment() {
         assert_eq!(summary.scopes.len(), if scenario.spec.floor_per.is_empty() { 0 } else { 3 });
         assert_eq!(summary.outcomes.keys().filter(|o| o.is_none()).count(), 0, "seed {seed} ends: {summary:?}");
     }
+}
+
+#[test]
+fn a_configuration_is_forecast_like_a_package() {
+    let this = |held| Config::This { number: 17, digest: Digest::of(b"c17"), held };
+    let plain = ended(&run(|_| ()), Outcome::Succeeded);
+    assert_eq!(ended(&run(|s| s.config = this(None)), Outcome::Succeeded).p50, plain.p50, "with a new package it costs nothing more");
+    let settled = |s: &mut Scenario, config| {
+        s.package.digest = s.settled.unwrap().package;
+        s.config = config;
+    };
+    let alone = ended(&run(|s| settled(s, this(None))), Outcome::Succeeded);
+    assert_eq!(alone.p50, plain.p50, "the settled package with another configuration is another release");
+    let nothing = ended(&run(|s| settled(s, Config::Without)), Outcome::Succeeded);
+    assert!(nothing.p50 < Millis::seconds(1), "everybody runs it already: {}", nothing.p50);
+    let mut refused = scenario(6);
+    settled(&mut refused, this(Some(("web-prod.2".parse().unwrap(), Why::lossy("exit 7")))));
+    let why = forecast(&refused).unwrap_err().to_string();
+    assert!(why.contains("held") && why.contains("exit 7"), "{why}");
 }

@@ -192,6 +192,7 @@ impl Simulation {
             hook_timeout: Millis::seconds(60),
             proofs: Vec::new(),
             follow: false,
+            file_exists: None,
             first_install: false,
         };
         self.coverage.fault(Fault::CoordinatorLied);

@@ -98,10 +98,10 @@ impl Stage {
             }
             Deed::Unfleet(fleet) => return self.asks(Request::DeleteFleet { fleet: fleet.clone() }),
             Deed::Label(host, labels) => return self.asks(Request::LabelHost { host: host.clone(), labels: labels.clone() }),
-            Deed::Deploy(fleet, version) => return self.asks(Request::Deploy { fleet: fleet.clone(), what: What::Version(version.clone()) }),
+            Deed::Deploy(fleet, version) => return self.asks(Request::Deploy { fleet: fleet.clone(), what: What::Version(version.clone()), file_exists: None }),
             Deed::DeployConfigured(fleet, version, number) => {
                 let what = What::Configured { what: Box::new(What::Version(version.clone())), config: Some(*number) };
-                return self.asks(Request::Deploy { fleet: fleet.clone(), what });
+                return self.asks(Request::Deploy { fleet: fleet.clone(), what, file_exists: None });
             }
             Deed::Config(fleet, content, behaviour) => {
                 sim.behaviours.set(config(content), None, *behaviour);
@@ -109,7 +109,7 @@ impl Stage {
             }
             Deed::Register(fleet, content) => return vec![self.configure(fleet, content, false)],
             Deed::ReleaseConfig(number) => return self.asks(Request::ReleaseConfiguration { app: self.app.clone(), number: *number }),
-            Deed::Restart(fleet) => return self.asks(Request::Deploy { fleet: fleet.clone(), what: What::Restart }),
+            Deed::Restart(fleet) => return self.asks(Request::Deploy { fleet: fleet.clone(), what: What::Restart, file_exists: None }),
             Deed::Once(key, fleet) => return vec![self.once(*key, fleet)],
             Deed::Pause(fleet) => return self.about(fleet, |id| Request::Pause { id }),
             Deed::Resume(fleet) => return self.asks(Request::Resume { fleet: fleet.clone() }),
@@ -232,7 +232,7 @@ impl Stage {
 
     /// Who asks twice under one key is answered twice the same.
     fn once(&mut self, key: u64, fleet: &FleetName) -> Reply {
-        let answer = self.sim.request_once(&key.to_string(), Request::Deploy { fleet: fleet.clone(), what: What::Restart });
+        let answer = self.sim.request_once(&key.to_string(), Request::Deploy { fleet: fleet.clone(), what: What::Restart, file_exists: None });
         if let Some(Ok(answer)) = &answer {
             let first = self.once.entry(key).or_insert_with(|| answer.clone());
             let forgotten = self.sim.promises.restored.is_some();

@@ -144,7 +144,7 @@ impl Script {
             Request::Cancel { id } if own(id) => format!("cancel {fleet}"),
             Request::Rollback { id } if own(id) => format!("rollback {fleet}"),
             Request::Resume { fleet: of } if *of == self.deployment.id.fleet => format!("resume {fleet}"),
-            Request::Deploy { fleet: of, what } if *of == self.deployment.id.fleet => {
+            Request::Deploy { fleet: of, what, .. } if *of == self.deployment.id.fleet => {
                 let newest = world.fleets.get(of).and_then(|fleet| world.newest(fleet))?;
                 if newest.id == self.deployment.id {
                     return None;

@@ -25,7 +25,7 @@ use crate::world::{Course, Due, Loan, Outcome};
 /// A message on its way, when nothing else is known.
 const SOON: Millis = Millis(200);
 /// A run, when none was recorded.
-const RUN: Millis = Millis::seconds(10);
+pub const RUN: Millis = Millis::seconds(10);
 /// It is not followed for longer.
 const HORIZON: Millis = Millis::seconds(7 * 24 * 3600);
 /// Nor for more steps.
@@ -40,10 +40,21 @@ pub struct Estimate {
     pub waiting: Vec<Waiting>,
     /// The fewest members that would have counted, from the difference on.
     pub lowest: u32,
-    /// Hosts that were lent to without a recorded run to go by.
-    pub guessed: BTreeSet<HostName>,
+    /// Hosts that were lent to without a recorded run of theirs to go by, and what was taken instead.
+    pub guessed: BTreeMap<HostName, Guess>,
     /// What would have been decided, from the difference on.
     pub decisions: Vec<(Time, Change)>,
+}
+
+/// What a host is taken to do that did not do it; later ones stand on less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guess {
+    /// As most others that were brought to the same release.
+    AsMostOthers,
+    /// Nobody was brought there: to take as long as other runs of the deployment, and to come through.
+    AsOtherRuns,
+    /// No run was recorded at all: to take as long as [`RUN`], and to come through.
+    Invented,
 }
 
 enum Event {
@@ -72,7 +83,7 @@ struct Stage<'a> {
     check: Option<(HealthCheck, HealthCheck)>,
     queue: BTreeMap<(Time, u64), (HostName, Event)>,
     count: u64,
-    guessed: BTreeSet<HostName>,
+    guessed: BTreeMap<HostName, Guess>,
     decisions: Vec<(Time, Change)>,
     lowest: u32,
     /// Hosts that something was lent to, from the difference on.
@@ -87,12 +98,12 @@ struct Stage<'a> {
 pub fn estimate(from: &Player, case: &Case, check: Option<(HealthCheck, HealthCheck)>, adjust: Adjust<'_>) -> Estimate {
     let id = case.id();
     let Some(fleet) = from.world.fleets.get(&id.fleet) else {
-        return Estimate { ended: None, waiting: Vec::new(), lowest: 0, guessed: BTreeSet::new(), decisions: Vec::new() };
+        return Estimate { ended: None, waiting: Vec::new(), lowest: 0, guessed: BTreeMap::new(), decisions: Vec::new() };
     };
     let app = fleet.spec.app.clone();
     let lowest = from.world.counts(&id.fleet).available;
     let player = from.clone();
-    let (guessed, decisions, lent) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+    let (guessed, decisions, lent) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
     let (queue, fetching) = (BTreeMap::new(), BTreeMap::new());
     let mut stage = Stage { player, case, app, check, queue, count: 0, guessed, decisions, lowest, lent, fetching, goes_to: None };
     stage.pick_up();
@@ -167,7 +178,7 @@ impl Stage<'_> {
         if loan.withdrawn {
             return self.push(at + SOON, host, Event::Sees(loan.generation));
         }
-        let begins = self.way(host, &loan.release).begins;
+        let begins = self.way(host, &loan.release).0.begins;
         self.push(at + begins, host, Event::Begins(loan.clone(), at + begins, 0));
     }
 

@@ -124,6 +124,11 @@ impl Profile {
         self.hosts.values().flat_map(|course| &course.runs).filter(move |run| run.to == *to && run.ended.is_some())
     }
 
+    /// All runs that have ended, wherever they went.
+    pub fn all(&self) -> impl Iterator<Item = &Run> {
+        self.hosts.values().flat_map(|course| &course.runs).filter(|run| run.ended.is_some())
+    }
+
     /// Hosts that went back from this release by themselves, and why.
     pub fn refused(&self) -> impl Iterator<Item = (&HostName, &Refusal)> {
         self.hosts.iter().filter_map(|(host, course)| Some((host, course.runs.iter().find_map(|run| run.refusal.as_ref())?)))

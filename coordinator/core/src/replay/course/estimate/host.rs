@@ -9,28 +9,37 @@ use pilotage_shared::run::{Outcome as RunOutcome, Phase};
 use pilotage_shared::status::{Heartbeat, RunStatus, SlotStatus, Status};
 use pilotage_shared::time::{Millis, Time};
 
-use super::{Event, RUN, SOON, Stage, Way};
+use super::{Event, Guess, RUN, SOON, Stage, Way};
 use crate::admit::admit;
 use crate::change::Change;
 use crate::input::{Input, Request, Via};
 use crate::replay::course::Run;
 use crate::world::Loan;
 
+/// By how long they took.
+fn median(mut runs: Vec<&Run>) -> Option<&Run> {
+    runs.sort_by_key(|run| run.took());
+    runs.get(runs.len() / 2).copied()
+}
+
 impl Stage<'_> {
-    /// What comes of lending it this release: what came of it, or what came of most others.
-    pub(super) fn way(&mut self, host: &HostName, to: &Release) -> Way {
-        let own = self.case.profile.run(host, to);
+    /// What comes of lending it this release: what came of it, or what came of most others, or a weaker guess.
+    pub(super) fn way(&self, host: &HostName, to: &Release) -> (Way, Option<Guess>) {
+        let profile = &self.case.profile;
+        let own = profile.run(host, to);
         let run = own.or_else(|| {
-            let mut runs: Vec<&Run> = self.case.profile.runs(to).collect();
+            let mut runs: Vec<&Run> = profile.runs(to).collect();
             let good = runs.iter().filter(|run| run.committed).count() * 2 >= runs.len();
             runs.retain(|run| run.committed == good);
-            runs.sort_by_key(|run| run.took());
-            runs.get(runs.len() / 2).copied()
+            median(runs)
         });
-        if own.is_none() {
-            self.guessed.insert(host.clone());
-        }
-        let mut way = run.map_or(Way { begins: SOON, takes: RUN, committed: true, refusal: None, standings: Vec::new() }, |run| {
+        let guess = match (own, run) {
+            (Some(_), _) => None,
+            (None, Some(_)) => Some(Guess::AsMostOthers),
+            (None, None) if profile.all().next().is_some() => Some(Guess::AsOtherRuns),
+            (None, None) => Some(Guess::Invented),
+        };
+        let as_it_was = |run: &Run| {
             let ended = run.ended.unwrap_or(run.lent);
             Way {
                 begins: run.began.unwrap_or(run.lent) - run.lent,
@@ -39,7 +48,16 @@ impl Stage<'_> {
                 refusal: run.refusal.clone(),
                 standings: run.standings.iter().map(|(at, standing)| (*at - ended, *standing)).collect(),
             }
-        });
+        };
+        let mut way = run.map_or_else(
+            || {
+                // Nobody went there; stopping one release and starting another takes as long as it does the other way.
+                let times = median(profile.all().collect()).map(as_it_was);
+                let (begins, takes) = times.map_or((SOON, RUN), |way| (way.begins, way.takes));
+                Way { begins, takes, committed: true, refusal: None, standings: Vec::new() }
+            },
+            as_it_was,
+        );
         if way.standings.iter().all(|(_, standing)| *standing == Standing::Settling) {
             way.standings.push((self.settles_before(), Standing::Available));
         }
@@ -51,7 +69,7 @@ impl Stage<'_> {
                 }
             }
         }
-        way
+        (way, guess)
     }
 
     fn settles_before(&self) -> Millis {
@@ -96,7 +114,16 @@ impl Stage<'_> {
                 if status.run.is_some() && status.run.as_ref().is_some_and(|run| run.generation != Some(loan.generation)) {
                     return self.push(now + SOON, host, Event::Begins(loan, now + SOON, tries + 1));
                 }
-                let way = self.way(host, &loan.release);
+                if status.running == Some(loan.release) {
+                    // It went back there by itself meanwhile: nothing is left to do.
+                    return self.says(host, SlotStatus { seen: loan.generation, spent: loan.generation, ..status });
+                }
+                let (way, guess) = self.way(host, &loan.release);
+                if let Some(guess) = guess {
+                    // The weakest ground of all that a host's course stands on is told.
+                    let told = self.guessed.entry(host.clone()).or_insert(guess);
+                    *told = (*told).max(guess);
+                }
                 let run = RunStatus { generation: Some(loan.generation), release: loan.release, phase: Phase::Beginning };
                 self.says(host, SlotStatus { seen: loan.generation, spent: loan.generation, run: Some(run), ..status });
                 let ends = at + Millis(way.takes.0.saturating_sub(way.begins.0));
