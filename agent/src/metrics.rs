@@ -7,6 +7,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use pilotage_disk::space;
 use pilotage_shared::metrics::{AppMetrics, HostMetrics};
@@ -53,6 +54,14 @@ impl Meter {
             uptime_seconds: System::uptime().unwrap_or(0),
             apps: self.apps(processes),
         }
+    }
+
+    /// The systemd unit that is this app's service was started in this boot and did not die: it is, or is being, stopped in order.
+    pub fn halted(&self, app: &AppName) -> bool {
+        self.sessions.started(app).is_some_and(|unit| {
+            let told = Command::new("systemctl").args(["is-active", "--", unit]).stdin(Stdio::null()).stderr(Stdio::null()).output();
+            told.is_ok_and(|told| matches!(told.stdout.trim_ascii(), b"inactive" | b"deactivating" | b"activating"))
+        })
     }
 
     fn apps(&mut self, apps: BTreeMap<AppName, BTreeSet<i32>>) -> BTreeMap<AppName, AppMetrics> {

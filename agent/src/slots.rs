@@ -272,7 +272,9 @@ impl Agent {
         for (name, app) in &mut self.apps {
             let entry = metrics.apps.entry(name.clone()).or_default();
             entry.restarts = app.vigil.life.restarts;
-            app.counted(entry.processes as usize);
+            let gone = entry.processes == 0 && app.vigil.life.proved.is_some();
+            let halted = gone && app.slot.pinned.is_some() && self.meter.halted(name);
+            app.counted(entry.processes as usize, halted);
         }
         metrics
     }

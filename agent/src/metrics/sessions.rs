@@ -37,6 +37,8 @@ struct Run {
     acted: bool,
     /// The unit that it has started last.
     unit: Option<String>,
+    /// That was in this boot.
+    started_now: bool,
 }
 
 impl Sessions {
@@ -79,6 +81,12 @@ impl Sessions {
         newest.into_iter().filter_map(|(app, run)| Some((run.unit.as_deref()?, app))).collect()
     }
 
+    /// The unit that is an app's service, if a run of this boot has started it.
+    pub fn started(&self, app: &AppName) -> Option<&str> {
+        let newest = self.runs.values().filter(|run| run.acted && run.order.app == *app).max_by_key(|run| run.order.run.attempt)?;
+        newest.unit.as_deref().filter(|_| newest.started_now)
+    }
+
     fn refresh(&mut self, runs: &Path) {
         let folders: BTreeSet<PathBuf> = fs::read_dir(runs).into_iter().flatten().flatten().map(|e| e.path()).collect();
         self.runs.retain(|folder, _| folders.contains(folder));
@@ -91,8 +99,9 @@ impl Sessions {
             // A run whose order cannot be read (yet) has begun nothing.
             let Some(order) = known.map(|run| run.order.clone()).or_else(|| order(&folder)) else { continue };
             let journal = journal(&folder);
-            let (leaders, acted, unit) = (leaders(&journal, self.boot), journal.disturbed(), unit(&order, &journal));
-            self.runs.insert(folder, Run { order, length, leaders, acted, unit });
+            let (leaders, started_now) = of_boot(&journal, self.boot);
+            let (acted, unit) = (journal.disturbed(), unit(&order, &journal));
+            self.runs.insert(folder, Run { order, length, leaders, acted, unit, started_now });
         }
     }
 }
@@ -131,17 +140,18 @@ fn journal(folder: &Path) -> Journal {
     fs::read(folder.join(JOURNAL)).ok().and_then(|bytes| line::parse(&bytes).ok()).map(|(journal, _)| journal).unwrap_or_default()
 }
 
-/// Hooks that began in this boot.
-fn leaders(journal: &Journal, this: BootId) -> Vec<Process> {
-    let (mut found, mut now) = (Vec::new(), None);
+/// Hooks that began in this boot; and whether a unit was started in it.
+fn of_boot(journal: &Journal, this: BootId) -> (Vec<Process>, bool) {
+    let (mut found, mut started, mut now) = (Vec::new(), false, None);
     for record in journal.records() {
         match &record.entry {
             Entry::Opened { boot } | Entry::Resumed { boot } => now = Some(*boot),
             Entry::Began { process: Some(process), .. } if now == Some(this) => found.push(*process),
+            Entry::Began { task: Task::Start(_), .. } if now == Some(this) => started = true,
             Entry::Began { .. } | Entry::Disturbed | Entry::Ended { .. } | Entry::Turned(_) | Entry::Closed(_) => {}
         }
     }
-    found
+    (found, started)
 }
 
 /// The leader's number belongs to a later process: its session is over (a number is not given again while a member lives).

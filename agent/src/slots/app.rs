@@ -59,6 +59,7 @@ pub struct App {
     pub vigil: Vigil,
     /// Living processes that its hooks have left; none: not counted since its last run.
     processes: Option<usize>,
+    halted: bool,
     gone: bool,
     /// What the present run's permission was given for; in memory only, so it goes with the process (R6).
     used: Option<Used>,
@@ -84,6 +85,7 @@ impl App {
             health: Health::default(),
             vigil: Vigil::new(life),
             processes: None,
+            halted: false,
             gone: false,
             used: None,
             following: Following::default(),
@@ -97,9 +99,10 @@ impl App {
         !answer.good && self.processes.is_some_and(|n| n > 0) && self.vigil.life.proved.is_some()
     }
 
-    /// Its living processes were counted.
-    pub fn counted(&mut self, processes: usize) {
+    /// Its living processes were counted; `halted`: it has none because a person stopped its unit, and has pinned it.
+    pub fn counted(&mut self, processes: usize, halted: bool) {
         self.processes = self.slot.run.is_none().then_some(processes);
+        self.halted = halted;
     }
 
     /// It has just become available: what it is made of is to be known before the next regular count.
@@ -114,7 +117,7 @@ impl App {
             return false;
         }
         let (running, processes, standing) = (self.slot.running, self.processes, self.standing(now));
-        let pulse = Pulse { running, processes, standing, answer: self.health.good, asked: self.health.asked() };
+        let pulse = Pulse { running, processes, standing, answer: self.health.good, asked: self.health.asked(), halted: self.halted && self.slot.pinned.is_some() };
         let before = self.vigil.life.clone();
         self.gone = self.vigil.look(pulse, now);
         before != self.vigil.life
@@ -307,6 +310,9 @@ impl App {
         }
         if let Some(phase) = self.phase() {
             text.push_str(&format!("\n     in a run: {phase:?}"));
+        }
+        if self.halted && self.slot.pinned.is_some() {
+            text.push_str("\n     its unit was stopped here, and stays so while it is pinned");
         }
         if self.vigil.life.restarts > 0 {
             text.push_str(&format!("\n     started again {} times, because its process was gone", self.vigil.life.restarts));

@@ -50,3 +50,17 @@ p wait slow --timeout 60s >"$work/out" 2>&1 || fail "wait: $(cat "$work/out")"
 stands 3 || fail "3 does not stand"
 deployed slow 4
 stands 4 || fail "4 does not stand"
+
+story "agent: killed with -9 in a hook, and the deployer, and the coordinator: the hook goes on, others take over"
+slow 5 8; pushed slow 5
+p deploy slow 5 --reason test >/dev/null || fail "deploy"
+until_ 20 waits
+deployer=$(main_pid "$(h systemctl list-units --plain --no-legend 'pilotage-run-*' | awk '{print $1}')")
+hook=$(h pgrep -f scripts/wait.sh)
+h kill -9 "$deployer" "$(main_pid pilotage-agent)" "$(main_pid pilotage-coordinator)"
+taken_over() { local unit; unit=$(h systemctl list-units --plain --no-legend --state=running 'pilotage-run-*' | awk '{print $1}'); [ -n "$unit" ] && [ "$(main_pid "$unit")" != "$deployer" ]; }
+until_ 20 taken_over
+waits && h kill -0 "$hook" || fail "the hook was ended"
+until_ 20 p wait slow --timeout 60s
+stands 5 || fail "5 does not stand"
+[ "$(h pilotage-agent logs slow | grep -c -e begun -e done)" = 2 ] || fail "the hook did not run once, and whole: $(h pilotage-agent logs slow)"

@@ -76,3 +76,23 @@ until_ 30 says "1 restart" p host show h1
 until_ 30 says "available since" p host show h1
 "$fleet" reboot h1 >/dev/null || fail "no boot"
 until_ 60 notes_say 1.1.0
+
+story "venv: what a person stops is started again, unless he has pinned it: then it stays down until he unpins it, or the host boots"
+until_ 30 says "available since" p host show h1
+h pilotage-agent pin notes --reason maintenance >/dev/null || fail pin
+h systemctl stop notes
+until_ 20 says "stays so while it is pinned" h pilotage-agent status
+before=$(restarts notes)
+# Two more counts of its processes.
+on 'sleep 11'
+[ "$(restarts notes)" = "$before" ] && ! h systemctl is-active --quiet notes || fail "it was started although a person has pinned and stopped it"
+h pilotage-agent unpin notes >/dev/null || fail unpin
+until_ 30 notes_say 1.1.0
+until_ 30 says "available since" p host show h1
+h pilotage-agent pin notes --reason maintenance >/dev/null || fail pin
+h kill -9 "$(main_pid notes)"
+until_ 30 notes_say 1.1.0
+h systemctl stop notes
+"$fleet" reboot h1 >/dev/null || fail "no boot"
+until_ 60 notes_say 1.1.0
+h pilotage-agent unpin notes >/dev/null || fail unpin

@@ -37,18 +37,25 @@ hooks:
 case \$LIFECYCLE_EVENT in
 ApplicationStop) systemctl stop wild ;;
 BeforeInstall) id wildown >/dev/null 2>&1 || useradd --system wildown ;;
-AfterInstall) systemctl daemon-reload ;;
+AfterInstall)
+    systemctl daemon-reload
+    # As scripts compute it that CodeDeploy's documentation has shown.
+    grep -q "^os: linux" "/opt/codedeploy-agent/deployment-root/\$DEPLOYMENT_GROUP_ID/\$DEPLOYMENT_ID/deployment-archive/appspec.yml" || exit 9
+    ;;
 ApplicationStart) systemctl start wild ;;
 ValidateService) echo "\$APPLICATION_NAME \$DEPLOYMENT_GROUP_NAME \$PWD \$(basename "\$0")"; systemctl is-active wild && exit ${2:-0} ;;
 esac
 S
     # With runas by that account's shell, which is bash: [[ is meant.
-    printf '\nif [[ $USER == wild* && $HOME == /home/wilder ]]; then echo "bash of $(id -un) $(id -Gn)"; else exit 8; fi\n' >"$dir/scripts/bash"
+    printf '\nif [[ $USER == wild* && $HOME == /home/wilder ]]; then echo "bash of $(id -un) $(id -Gn), $SITE $(ulimit -Hn)"; else exit 8; fi\n' >"$dir/scripts/bash"
     printf '#!/bin/bash\n[ "$(sudo -n id -u)" = 0 ] || exit 7\nsudo tee /srv/wild-by-sudo >/dev/null <<<"as root"\n' >"$dir/scripts/sudo.sh"
 }
 runs_wild() { [ "$(h systemctl show -p Description --value wild)" = "Wild $1" ] && h systemctl is-active --quiet wild && [ "$(on "cat /srv/wild/web/wild.txt /var/www/html/wild.txt /home/wilder/wild.txt /tmp/wild.txt" | sort -u)" = "$1" ]; }
 story "wild: deployed, the same again, upgraded, failed; files in folders of others, owned as the bundle says"
-on 'useradd --create-home --shell /bin/bash --groups adm wilder; echo "wilder ALL=(ALL) NOPASSWD:ALL" >/etc/sudoers.d/wilder; echo theirs >/home/wilder/.profile.local; echo page >/var/www/html/theirs.html'
+on 'echo "SITE=\"berlin\"" >>/etc/environment; echo "wilder hard nofile 3333" >/etc/security/limits.d/wilder.conf
+    useradd --create-home --shell /bin/bash --groups adm wilder; echo "wilder ALL=(ALL) NOPASSWD:ALL" >/etc/sudoers.d/wilder; echo theirs >/home/wilder/.profile.local; echo page >/var/www/html/theirs.html'
+on 'sed -i "s/^#codedeploy_root = /codedeploy_root = /" /etc/pilotage/agent.toml; systemctl restart pilotage-agent'
+until_ 10 h pilotage-agent status
 wild 1.0.0; pushed wild 1.0.0
 wild 1.1.0; pushed wild 1.1.0
 wild 1.2.0 6; pushed wild 1.2.0
@@ -57,9 +64,10 @@ applied wild
 deployed wild 1.0.0
 runs_wild 1.0.0 || fail "1.0.0 does not run as it should"
 h pilotage-agent logs wild >"$work/out"
-says "bash of wilder wilder adm" cat "$work/out" && says "wild wild / all" cat "$work/out" || fail "hooks: $(cat "$work/out")"
+says "bash of wilder wilder adm, berlin 3333" cat "$work/out" && says "wild wild / all" cat "$work/out" || fail "hooks: $(cat "$work/out")"
 [ "$(on 'stat -c %U:%a /etc/systemd/system/wild.service /home/wilder/wild.txt /tmp/wild.txt /srv/wild/all' | sort -u)" = wildown:644 ] || fail "permissions"
 [ "$(on 'stat -c %U /home/wilder/.profile.local /home/wilder /tmp /etc/systemd/system' | sort | uniq -c | xargs)" = "3 root 1 wilder" ] || fail "object: / has reached what is not the bundle's"
+says "bash of wilder" h cat /opt/codedeploy-agent/deployment-root/deployment-logs/codedeploy-agent-deployments.log || fail "CodeDeploy's own log of all hooks is not offered"
 started=$(main_pid wild)
 p restart wild --watch --timeout 60s --reason again >"$work/out" 2>&1 || fail "restart: $(cat "$work/out")"
 runs_wild 1.0.0 && [ "$(main_pid wild)" != "$started" ] || fail "it was not deployed again"

@@ -2,7 +2,7 @@
 //!
 //! Only a release that has proved itself here: its processes were seen while it was available. One that dies before that is
 //! for the deployment's own failure counting, and what is run by a service manager (no process of our hooks) is the service
-//! manager's. Starts come at growing distances, so that what dies at once does not keep a host busy.
+//! manager's. What a person has halted stays down. Starts come at growing distances, so that what dies at once does not keep a host busy.
 
 use pilotage_shared::health::Standing;
 use pilotage_shared::planted::{Bug, planted};
@@ -50,6 +50,8 @@ pub struct Pulse {
     pub answer: Option<bool>,
     /// A health check is asked.
     pub asked: bool,
+    /// A person has pinned it and stopped its unit: it did not die.
+    pub halted: bool,
 }
 
 impl Vigil {
@@ -70,7 +72,7 @@ impl Vigil {
                 self.alive_since = None;
                 // What answers has moved to a session of its own: it lives.
                 let silent = if pulse.asked { pulse.answer == Some(false) } else { true };
-                self.life.proved.is_some() && silent && now >= self.not_before
+                self.life.proved.is_some() && silent && !pulse.halted && now >= self.not_before
             }
             Some(_) => {
                 let since = *self.alive_since.get_or_insert(now);
@@ -110,7 +112,7 @@ mod tests {
 
     fn pulse(processes: usize, standing: Standing) -> Pulse {
         let good = matches!(standing, Standing::Available | Standing::Settling);
-        Pulse { running: Some(release(1)), processes: Some(processes), standing, answer: Some(good), asked: true }
+        Pulse { running: Some(release(1)), processes: Some(processes), standing, answer: Some(good), asked: true, halted: false }
     }
 
     fn proved() -> Vigil {
@@ -137,6 +139,7 @@ mod tests {
         check(Pulse { processes: None, ..gone }, "nobody counted yet");
         check(Pulse { running: Some(release(2)), ..gone }, "another release, that has not proved itself");
         check(Pulse { running: None, ..gone }, "an empty slot");
+        check(Pulse { halted: true, ..gone }, "a person at the host has stopped it, and said that it is to stay so");
         assert!(!Vigil::default().look(gone, Uptime(9000)), "one that was never seen: a service manager's");
         assert!(proved().look(Pulse { asked: false, answer: None, ..gone }, Uptime(1)), "without a check its processes speak");
     }

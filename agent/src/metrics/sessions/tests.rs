@@ -111,13 +111,13 @@ fn the_processes_of_the_unit_that_is_its_service_are_the_apps() {
         pilotage_bundle::unpack::unpack(&manifest, &objects, &release).unwrap();
         manifest.digest()
     };
-    let run = |world: &World, attempt: u32, package: Digest, task: Task| {
+    let run = |world: &World, attempt: u32, package: Digest, task: Task, boot: BootId| {
         let folder = world.runs().join(format!("a-{attempt}"));
         fs::create_dir_all(&folder).unwrap();
         let mut order = Request { state: state.display().to_string(), ..request("web") };
         (order.run.attempt, order.to.release) = (attempt, Release::of(package));
         fs::write(folder.join(REQUEST), serde_json::to_vec(&order).unwrap()).unwrap();
-        let entries = [Entry::Opened { boot: BootId([1; 16]) }, Entry::Disturbed, Entry::Began { task, process: None }];
+        let entries = [Entry::Opened { boot }, Entry::Disturbed, Entry::Began { task, process: None }];
         let lines: Vec<u8> = entries.into_iter().flat_map(|entry| line::line(&Record { at: Uptime(0), wall: 0, entry })).collect();
         fs::write(folder.join(JOURNAL), lines).unwrap();
     };
@@ -126,11 +126,17 @@ fn the_processes_of_the_unit_that_is_its_service_are_the_apps() {
         fs::write(world.proc().join(pid.to_string()).join("cgroup"), group).unwrap();
     }
     let (with_service, without) = (package("service: web"), package("retain: 3"));
-    run(&world, 9, with_service, Task::Start(Side::To));
+    let app = AppName::new("web").unwrap();
+    run(&world, 8, with_service, Task::Start(Side::To), BootId([1; 16]));
     world.check(&[("web", &[300, 301])]);
+    assert_eq!(world.sessions.started(&app), None, "in an earlier boot");
+    run(&world, 9, with_service, Task::Start(Side::To), BOOT);
+    world.check(&[("web", &[300, 301])]);
+    assert_eq!(world.sessions.started(&app), Some("web.service"));
     // A newer run that started none: what it put there is no unit.
-    run(&world, 10, without, Task::Switch);
+    run(&world, 10, without, Task::Switch, BOOT);
     world.check(&[("web", &[])]);
+    assert_eq!(world.sessions.started(&app), None);
 }
 
 #[test]
