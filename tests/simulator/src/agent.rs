@@ -172,7 +172,11 @@ impl Agent {
                     *slot = *record;
                 }
                 memory.watch(intent.health.as_ref(), intent.first_install, uptime);
-                machine.checks.insert(intent.app.clone(), (intent.health.clone(), intent.first_install));
+                let check = (intent.health.clone(), intent.first_install);
+                if machine.checks.get(&intent.app) != Some(&check) {
+                    machine.measured.insert(intent.app.clone(), machine.at(uptime));
+                    machine.checks.insert(intent.app.clone(), check);
+                }
                 memory.held.intent = Some(intent);
                 None
             }
