@@ -174,6 +174,7 @@ impl Agent {
                 memory.watch(intent.health.as_ref(), intent.first_install, uptime);
                 let known = machine.checks.get(&intent.app).is_some_and(|(check, first)| *check == intent.health && *first == intent.first_install);
                 if !known {
+                    machine.measured.insert(intent.app.clone(), machine.at(uptime));
                     machine.checks.insert(intent.app.clone(), (intent.health.clone(), intent.first_install));
                 }
                 memory.held.intent = Some(intent);

@@ -83,6 +83,8 @@ pub struct Machine {
     pub jumped: u64,
     /// The fleet's health check and `first_install` as last heard, on the disk: an agent that starts must not guess (R9).
     pub checks: BTreeMap<AppName, (Option<HealthCheck>, bool)>,
+    /// Since when each application is measured by that check; the simulator's own knowledge.
+    pub measured: BTreeMap<AppName, Time>,
     /// What is kept of each application's processes (R27).
     pub lives: BTreeMap<AppName, Life>,
     /// Releases that were committed here; the simulator's own knowledge.
@@ -113,6 +115,7 @@ impl Machine {
             drift: 0,
             jumped: 0,
             checks: BTreeMap::new(),
+            measured: BTreeMap::new(),
             lives: BTreeMap::new(),
             kept: BTreeSet::new(),
             init: true,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pilotage_coordinator_core::World;
 use pilotage_coordinator_core::world::{Fleet, Loan};
-use pilotage_shared::health::Standing;
+use pilotage_shared::health::{HealthCheck, Standing};
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::intent::Intent;
 use pilotage_shared::name::{AppName, HostName};
@@ -30,6 +30,8 @@ pub struct Truth {
     pub restored: Option<Time>,
     /// When it had died by itself.
     pub own_deaths: Vec<Time>,
+    /// By which check it is measured, and since when: that of the fleet it is in, as soon as it has heard of it.
+    pub measured: Option<(Option<HealthCheck>, Time)>,
 }
 
 /// One scope at one moment.
@@ -51,7 +53,7 @@ impl Truth {
     fn available(&self, grant: &Grant, now: Time) -> bool {
         // A host's clock may go too fast, by a hundredth at most.
         let healthy_for = Millis(grant.healthy_for.0 * 98 / 100);
-        let healthy = if grant.watched { self.serves } else { self.installed };
+        let healthy = if grant.check.is_some() { self.serves } else { self.installed };
         healthy && !self.in_change && self.restored.is_none_or(|at| now - at >= healthy_for)
     }
 }
@@ -133,7 +135,11 @@ impl Promises {
             // Whom people have replaced by a new machine under its name has left by their word, not by ours (PROTOCOL §7 f).
             let replaced = truth.join != other.join && other.counted_by.is_some();
             let dead = |made: Time| truth.own_deaths.iter().any(|death| *death + unseen_for >= made);
-            if replaced || other.counted_by.is_some_and(dead) || any.is_some_and(dead) {
+            // Whom people have moved here counts by the check of the fleet it came from until it has heard of this one's (§7 f).
+            let elsewhere = |made: Time| truth.measured.as_ref().is_some_and(|(check, since)| *check != grant.check || *since > made);
+            let came = |made: Time| truth.measured.as_ref().is_some_and(|(_, since)| *since > made && *since >= grant.at);
+            let then = other.counted_by.is_some_and(|made| dead(made) || elsewhere(made));
+            if replaced || then || any.is_some_and(|made| dead(made) || came(made)) {
                 margin.died += 1;
             }
         }

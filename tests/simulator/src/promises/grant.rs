@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use pilotage_coordinator_core::World;
 use pilotage_coordinator_core::world::{Course, Fleet, HostState};
-use pilotage_shared::health::Standing;
+use pilotage_shared::health::{HealthCheck, Standing};
 use pilotage_shared::ids::{DeploymentId, Generation, SessionId};
 use pilotage_shared::intent::{Answers, Go, Intent};
 use pilotage_shared::name::{AppName, HostName};
@@ -69,8 +69,8 @@ pub struct Grant {
     pub scopes: Vec<Scope>,
     /// How many may be in change: only forward (promise 7); the most since the capacity was free last.
     pub limit: Option<u32>,
-    /// The fleet has a health check; without one a host is healthy when its last run succeeded.
-    pub watched: bool,
+    /// The fleet's health check then; without one a host is healthy when its last run succeeded.
+    pub check: Option<HealthCheck>,
     /// So long a standing must last; the fleet's then.
     pub healthy_for: Millis,
     /// So long a death may stay unseen by the host itself.
@@ -161,7 +161,7 @@ impl Promises {
             at: now,
             scopes,
             limit,
-            watched: check.is_some(),
+            check: check.cloned(),
             healthy_for: check.map_or(Millis(0), |h| h.healthy_for),
             unseen_for: check.map_or(Millis(0), |h| Millis(h.every.0 + h.timeout.0)),
         };

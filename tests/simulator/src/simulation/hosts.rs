@@ -322,5 +322,6 @@ pub fn truth(machine: &Machine, app: &AppName, simulation: &Simulation) -> Truth
         in_change: machine.runs.contains_key(app),
         restored: application.and_then(|a| a.restored),
         own_deaths: application.map(|a| a.own_deaths.clone()).unwrap_or_default(),
+        measured: machine.checks.get(app).zip(machine.measured.get(app)).map(|((check, _), since)| (check.clone(), *since)),
     }
 }
