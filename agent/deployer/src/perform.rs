@@ -20,7 +20,7 @@ use crate::declared::{Declared, Service};
 use crate::directory::{Directory, DirectoryError, JournalFile};
 use crate::hook::end;
 use crate::hook::order::Asks;
-use crate::hook::run::{self as hook, Setting, Wanted};
+use crate::hook::run::{self as hook, Setting, Spare, Wanted};
 use crate::install::keep;
 use crate::install::installed::{self, Installed};
 use crate::install::links::{self, Links};
@@ -61,7 +61,7 @@ pub fn perform(path: &Path) -> Result<Outcome, DirectoryError> {
         }
     };
     let reboot_refused = reboot::refused(&request.host);
-    let run = Run { directory, request, layout, prepared, file, boot, reboot_refused };
+    let run = Run { directory, request, layout, prepared, file, boot, reboot_refused, spare: None };
     run.finish_it()
 }
 
@@ -100,10 +100,12 @@ struct Run {
     file: JournalFile,
     boot: BootId,
     reboot_refused: Option<Why>,
+    spare: Option<Spare>,
 }
 
 impl Run {
     fn finish_it(mut self) -> Result<Outcome, DirectoryError> {
+        self.make_spare(None);
         loop {
             let sight = self.sight()?;
             match next(&self.request, &self.prepared.plan, self.file.journal(), &sight) {
@@ -168,12 +170,16 @@ impl Run {
         }
         let asks = self.asks(task, side);
         let wanted = Wanted { number: self.file.journal().hooks() + 1, event: event.as_str(), first: n == 0, asks, script: &script };
-        let held = self.in_setting(side, |setting| hook::make(setting, &wanted).unwrap_or_else(|e| Err(end::own(&e))));
+        let mut spare = self.spare.take();
+        let held = self.in_setting(side, |setting| hook::make(setting, &wanted, &mut spare).unwrap_or_else(|e| Err(end::own(&e))));
+        self.spare = spare;
         let held = held.unwrap_or_else(Err);
         let end = match held {
             Ok(held) => {
                 self.file.record(Entry::Began { task, process: held.process })?;
-                held.run(&self.layout.run).unwrap_or_else(|error| end::own(&error))
+                let running = held.let_go();
+                self.make_spare(Some(task));
+                running.end(&self.layout.run).unwrap_or_else(|error| end::own(&error))
             }
             Err(end) => {
                 self.file.record(Entry::Began { task, process: None })?;
@@ -181,6 +187,18 @@ impl Run {
             }
         };
         self.file.record(Entry::Ended { task, end })
+    }
+
+    /// For the next hook after this task, if there is one on the way forward. It only saves time.
+    fn make_spare(&mut self, after: Option<Task>) {
+        if self.spare.is_some() || self.file.journal().turned().is_some() || self.file.journal().closed().is_some() {
+            return;
+        }
+        let forward = lifecycle::forward(&self.prepared.plan);
+        let from = after.and_then(|after| forward.iter().position(|task| *task == after)).map_or(0, |at| at + 1);
+        if forward[from..].iter().any(|task| matches!(task, Task::Hook { .. })) {
+            self.spare = Spare::make(&self.layout.run).ok();
+        }
     }
 
     /// A reboot is made for the new release on its way forward; others would wait for it in vain.
@@ -361,7 +379,8 @@ impl Run {
         i64::try_from(verified).unwrap_or(i64::MAX) - CLOCK_STEPS
     }
 
-    fn finish(self, outcome: Outcome) -> Result<Outcome, DirectoryError> {
+    fn finish(mut self, outcome: Outcome) -> Result<Outcome, DirectoryError> {
+        self.spare.take().into_iter().for_each(Spare::dismiss);
         let failed = |task| matches!(self.file.journal().end(task), Some(End::Failed(_)));
         if matches!(outcome, Outcome::NotBegun { .. }) && !failed(Task::Keep) && !failed(Task::Prepare) {
             // What cannot be handed on is made again.
