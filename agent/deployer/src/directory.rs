@@ -1,7 +1,7 @@
 //! The run directory: the whole protocol with the agent (`agent/core::run` says what lies in it).
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,7 +11,8 @@ use nix::fcntl::{Flock, FlockArg};
 use pilotage_agent_core::journal::line::{self, JournalError};
 use pilotage_agent_core::journal::{Entry, Illegal, Journal, Record};
 use pilotage_agent_core::run::{JOURNAL, LOCK, LOGS, REPORT, REQUEST, Request, TURN_BACK};
-use pilotage_disk::durable::{self, AppendFile, DurableError};
+use pilotage_agent_core::lifecycle::Task;
+use pilotage_disk::durable::{self, AppendFile, DurableError, Replacement};
 use pilotage_shared::name::Why;
 use pilotage_shared::run::RunReport;
 
@@ -138,12 +139,16 @@ impl Directory {
     pub fn write_report(&self, report: &RunReport) -> Result<(), DirectoryError> {
         let path = self.path.join(REPORT);
         let text = serde_json::to_vec(report).map_err(|source| DirectoryError::Form { path: path.clone(), source })?;
-        Ok(durable::replace(&path, &text, 0o600)?)
+        let mut file = Replacement::begin(&path, 0o600)?;
+        file.write_all(&text).map_err(io_error("write", &path))?;
+        // The journal is durable: after a power cut the report is made from it again.
+        Ok(file.finish_without_name()?)
     }
 }
 
-/// A journal and its file. What begins is durable when the call returns; what only tells of what was done is written in the same
-/// append as the entry that follows it, by one sync: a crash before that takes it away, and what it tells of counts as begun.
+/// A journal and its file. What disturbs something, or can be done only once, is durable as begun when the call returns; what only
+/// tells of what was done, and what can be done again from its start without a trace, is written in the same append as the entry
+/// that follows it, by one sync: a crash before that takes it away, and it is done again.
 pub struct JournalFile {
     journal: Journal,
     file: AppendFile,
@@ -151,11 +156,12 @@ pub struct JournalFile {
     waiting: Vec<u8>,
 }
 
-/// Does it only tell of what was done? Something follows it at once, or the run waits and says so by `sync`.
-fn tells(entry: &Entry) -> bool {
+/// May it wait for what follows it? Something does at once, or the run waits and says so by `sync`.
+fn waits(entry: &Entry) -> bool {
     match entry {
-        Entry::Disturbed | Entry::Ended { .. } | Entry::Turned(_) => true,
-        Entry::Opened { .. } | Entry::Resumed { .. } | Entry::Began { .. } | Entry::Closed(_) => false,
+        Entry::Disturbed | Entry::Ended { .. } | Entry::Turned(_) | Entry::Opened { .. } => true,
+        Entry::Began { task: Task::Verify | Task::Keep | Task::Prepare, .. } => true,
+        Entry::Resumed { .. } | Entry::Began { .. } | Entry::Closed(_) => false,
     }
 }
 
@@ -169,10 +175,10 @@ impl JournalFile {
     pub fn record(&mut self, entry: Entry) -> Result<(), DirectoryError> {
         let record = Record { at: clock::uptime()?, wall: clock::wall(), entry };
         let bytes = line::line(&record);
-        let tells = tells(&record.entry);
+        let waits = waits(&record.entry);
         self.journal.record(record)?;
         self.waiting.extend(bytes);
-        if tells { Ok(()) } else { self.sync() }
+        if waits { Ok(()) } else { self.sync() }
     }
 
     /// Makes all that was recorded durable: also before the run waits, or has the host booted.

@@ -9,6 +9,7 @@ use pilotage_agent_core::journal::line::JournalError;
 use pilotage_agent_core::journal::{Cause, End, Entry, Journal, Record, Turn};
 use pilotage_agent_core::lifecycle::{self, Plan, Side, Task};
 use pilotage_agent_core::run::{REVOKED, Request, Sight, Step, TURN_BACK, Target, next, report};
+use pilotage_disk::Together;
 use pilotage_shared::ids::BootId;
 use pilotage_shared::name::Why;
 use pilotage_shared::run::Outcome;
@@ -19,12 +20,12 @@ use crate::declared::{Declared, Service};
 use crate::directory::{Directory, DirectoryError, JournalFile};
 use crate::hook::end;
 use crate::hook::order::Asks;
-use crate::hook::run::{self as hook, Setting, Wanted};
+use crate::hook::run::{self as hook, Setting, Spare, Wanted};
 use crate::install::keep;
 use crate::install::installed::{self, Installed};
 use crate::install::links::{self, Links};
 use crate::install::plan::{self, Originals, Source};
-use crate::install::ready::{self, Ready};
+use crate::install::ready;
 use crate::install::{InstallError, context, foreign, handed, kept, switch, sweep, unswitch};
 use crate::layout::Layout;
 use crate::prepare::{self, PrepareError, Prepared};
@@ -60,8 +61,7 @@ pub fn perform(path: &Path) -> Result<Outcome, DirectoryError> {
         }
     };
     let reboot_refused = reboot::refused(&request.host);
-    let run = Run { directory, request, layout, prepared, file, boot, reboot_refused };
-    run.settle_or_turn()?;
+    let run = Run { directory, request, layout, prepared, file, boot, reboot_refused, spare: None };
     run.finish_it()
 }
 
@@ -100,10 +100,12 @@ struct Run {
     file: JournalFile,
     boot: BootId,
     reboot_refused: Option<Why>,
+    spare: Option<Spare>,
 }
 
 impl Run {
     fn finish_it(mut self) -> Result<Outcome, DirectoryError> {
+        self.make_spare(None);
         loop {
             let sight = self.sight()?;
             match next(&self.request, &self.prepared.plan, self.file.journal(), &sight) {
@@ -168,12 +170,16 @@ impl Run {
         }
         let asks = self.asks(task, side);
         let wanted = Wanted { number: self.file.journal().hooks() + 1, event: event.as_str(), first: n == 0, asks, script: &script };
-        let held = self.in_setting(side, |setting| hook::make(setting, &wanted).unwrap_or_else(|e| Err(end::own(&e))));
+        let mut spare = self.spare.take();
+        let held = self.in_setting(side, |setting| hook::make(setting, &wanted, &mut spare).unwrap_or_else(|e| Err(end::own(&e))));
+        self.spare = spare;
         let held = held.unwrap_or_else(Err);
         let end = match held {
             Ok(held) => {
                 self.file.record(Entry::Began { task, process: held.process })?;
-                held.run(&self.layout.run).unwrap_or_else(|error| end::own(&error))
+                let running = held.let_go();
+                self.make_spare(Some(task));
+                running.end(&self.layout.run).unwrap_or_else(|error| end::own(&error))
             }
             Err(end) => {
                 self.file.record(Entry::Began { task, process: None })?;
@@ -181,6 +187,18 @@ impl Run {
             }
         };
         self.file.record(Entry::Ended { task, end })
+    }
+
+    /// For the next hook after this task, if there is one on the way forward. It only saves time.
+    fn make_spare(&mut self, after: Option<Task>) {
+        if self.spare.is_some() || self.file.journal().turned().is_some() || self.file.journal().closed().is_some() {
+            return;
+        }
+        let forward = lifecycle::forward(&self.prepared.plan);
+        let from = after.and_then(|after| forward.iter().position(|task| *task == after)).map_or(0, |at| at + 1);
+        if forward[from..].iter().any(|task| matches!(task, Task::Hook { .. })) {
+            self.spare = Spare::make(&self.layout.run).ok();
+        }
     }
 
     /// A reboot is made for the new release on its way forward; others would wait for it in vain.
@@ -314,23 +332,6 @@ impl Run {
         Ok(Links { current: Some(release_link(&package)), previous: from.map(|p| release_link(&p)).or(before.previous), config })
     }
 
-    /// When that cannot be put right, the run turns back at its next boundary, as if it had been asked to.
-    fn settle_or_turn(&self) -> Result<(), DirectoryError> {
-        match self.settle() {
-            Ok(()) => Ok(()),
-            Err(error) => self.directory.turn_back(&format!("the switch could not be completed after a reboot: {}", end::said(&error))),
-        }
-    }
-
-    /// A power cut may have undone renames of a switch that had ended.
-    fn settle(&self) -> Result<(), InstallError> {
-        let journal = self.file.journal();
-        if !journal.switched() || journal.turned().is_some() || journal.closed().is_some() || journal.ended_in(Task::Switch) == Some(self.boot) {
-            return Ok(());
-        }
-        switch::settle(&self.layout.run, &self.layout.app(), &self.links()?)
-    }
-
     fn unswitch(&self) -> Result<(), End> {
         self.put_back().map_err(|e| end::own(&e))?;
         match (&self.request.from, &self.prepared.plan.from, &self.prepared.from_unreadable) {
@@ -353,26 +354,33 @@ impl Run {
     }
 
     fn commit(&self) -> Result<(), End> {
-        let package = self.request.to.release.package;
-        let (ready, verified) = self.make_durable().map_err(|e| end::own(&e))?;
-        let Some(ready) = ready else { return Err(end::failed(Cause::Own, "the switch has left no record", "")) };
-        verify::seal(&self.layout, &package, verified).map_err(|e| end::own(&e))?;
-        installed::save(&self.layout.installed(), &ready.decision.installed).map_err(|e| end::own(&e))
+        self.keep_for_good().map_err(|e| end::own(&*e))
     }
 
-    /// What was switched is durable, and what it took the place of is where it outlives the run. Also when the release was
-    /// verified, in seconds since 1970, with some to spare.
-    fn make_durable(&self) -> Result<(Option<Ready>, i64), InstallError> {
-        let Some(ready) = switch::decided(&self.layout.run)? else { return Ok((None, 0)) };
-        switch::sync(&ready.decision, &self.layout.app())?;
+    /// What the switch took the place of is where it outlives the run, the release is sealed, and what it has installed is on record:
+    /// all of it durable at once.
+    fn keep_for_good(&self) -> Result<(), Box<dyn std::error::Error>> {
+        let package = self.request.to.release.package;
+        let Some(ready) = switch::decided(&self.layout.run)? else { return Err("the switch has left no record".into()) };
         let record = unswitch::record(&self.layout.run)?;
         let copies = kept::Copies::open(&keep::copies_path(&self.layout.run), record.copies)?;
-        foreign::take(&self.layout.foreign(), &record, &ready.decision, &copies)?;
-        let verified = self.file.journal().records().first().map_or(0, |r| r.wall / 1000);
-        Ok((Some(ready), i64::try_from(verified).unwrap_or(i64::MAX) - CLOCK_STEPS))
+        let mut together = Together::default();
+        foreign::take(&self.layout.foreign(), &record, &ready.decision, &copies, &mut together)?;
+        let sealed = verify::seal(&self.layout, &package, self.verified(), &mut together)?;
+        installed::add(&mut together, &self.layout.installed(), &ready.decision.installed)?;
+        together.finish()?;
+        seal::tidy(&self.layout, &package, &sealed);
+        Ok(())
     }
 
-    fn finish(self, outcome: Outcome) -> Result<Outcome, DirectoryError> {
+    /// When the release was verified, in seconds since 1970, with some to spare.
+    fn verified(&self) -> i64 {
+        let verified = self.file.journal().records().first().map_or(0, |r| r.wall / 1000);
+        i64::try_from(verified).unwrap_or(i64::MAX) - CLOCK_STEPS
+    }
+
+    fn finish(mut self, outcome: Outcome) -> Result<Outcome, DirectoryError> {
+        self.spare.take().into_iter().for_each(Spare::dismiss);
         let failed = |task| matches!(self.file.journal().end(task), Some(End::Failed(_)));
         if matches!(outcome, Outcome::NotBegun { .. }) && !failed(Task::Keep) && !failed(Task::Prepare) {
             // What cannot be handed on is made again.

@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::unistd::geteuid;
+use pilotage_disk::together::{self, Together, side_by_side};
 
 /// Links on one way, at most.
 const LINKS_MAX: usize = 40;
@@ -262,30 +263,26 @@ pub fn clean(path: &Path) -> PathBuf {
     clean
 }
 
-/// Up to so many things are made durable one by one; more of them by one sync of their whole file system, which also waits
-/// for what everybody else has written there.
-const ONE_BY_ONE: u64 = 128;
-
-/// Threads that do so.
-const SIDE_BY_SIDE: u64 = 8;
-
-/// Makes files durable that were just made in a folder of ours, and the folder.
-pub fn sync_files(folder: BorrowedFd, names: std::ops::Range<u64>) -> io::Result<()> {
-    if names.end - names.start > ONE_BY_ONE {
-        return Ok(nix::unistd::syncfs(folder)?);
+/// Files that were just made in a folder of ours become durable together with other things, and so do their names.
+pub fn made_files(together: &mut Together, folder: BorrowedFd, path: &Path, names: std::ops::Range<u64>) -> io::Result<()> {
+    if names.is_empty() {
+        return Ok(());
     }
-    let one = |name: u64| match sync_name(folder, &name.to_string()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    };
-    // Side by side, because a file system makes what is asked for at the same time durable at once.
-    let several = names.end.saturating_sub(names.start).div_ceil(SIDE_BY_SIDE).max(1);
-    std::thread::scope(|scope| {
-        let part = |first: u64| first..names.end.min(first + several);
-        let syncing: Vec<_> = names.clone().step_by(several as usize).map(|first| scope.spawn(move || part(first).try_for_each(one))).collect();
-        syncing.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread that syncs has failed"))))
-    })?;
-    Ok(nix::unistd::fsync(folder)?)
+    together.names(path);
+    if names.end - names.start > together::ONE_BY_ONE as u64 {
+        together.file_system(folder.try_clone_to_owned()?.into(), path);
+        return Ok(());
+    }
+    for name in names.map(|number| number.to_string()) {
+        match openat(folder, name.as_str(), OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty()) {
+            // A pipe has nothing to sync.
+            Ok(file) if kind(&fstat(&file)?) == SFlag::S_IFREG => together.content(file.into(), &path.join(&name)),
+            // Nor has a link; and some numbers are of other folders.
+            Ok(_) | Err(Errno::ELOOP | Errno::EACCES | Errno::ENOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Makes one new file durable; a link has no content.
@@ -303,15 +300,14 @@ pub fn sync_name(folder: BorrowedFd, name: &str) -> io::Result<()> {
 
 /// Makes the names in folders durable; one that is gone has lost them durably with its own. Never by a sync of the whole file
 /// system: that would wait for what everybody else has written.
-pub fn sync_folders<'a>(folders: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), PlaceError> {
-    for path in folders {
+pub fn sync_folders(folders: &[PathBuf]) -> Result<(), PlaceError> {
+    side_by_side(folders, |path| {
         let found = match folder(path) {
             Ok(found) => found,
-            Err(PlaceError::Missing(_) | PlaceError::NotAFolder(_)) => continue,
+            Err(PlaceError::Missing(_) | PlaceError::NotAFolder(_)) => return Ok(()),
             Err(error) => return Err(error),
         };
         let open = openat(&found, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map_err(PlaceError::io("open", path))?;
-        nix::unistd::fsync(&open).map_err(PlaceError::io("sync", path))?;
-    }
-    Ok(())
+        nix::unistd::fsync(&open).map_err(PlaceError::io("sync", path))
+    })
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use pilotage_bundle::Objects;
 use pilotage_bundle::beneath::Root;
 use pilotage_bundle::unpack::{self, UnpackError};
-use pilotage_disk::durable;
+use pilotage_disk::{Together, durable};
 use pilotage_shared::digest::{Digest, Hasher};
 use pilotage_shared::manifest::{Kind, Manifest};
 use serde::{Deserialize, Serialize};
@@ -102,25 +102,30 @@ pub fn sealed(layout: &Layout, package: &Digest) -> bool {
     record(&layout.seal(package)).exists()
 }
 
-/// Seals a release as it is now. `since`: when it was last compared with its manifest, seconds since 1970.
-pub fn seal(layout: &Layout, package: &Digest, manifest: &Manifest, since: i64) -> Result<(), SealError> {
+/// Seals a release as it is now; durable with all else that is `together`. `since`: when it was last compared with its manifest,
+/// seconds since 1970.
+pub fn seal(layout: &Layout, package: &Digest, manifest: &Manifest, since: i64, together: &mut Together) -> Result<Seal, SealError> {
     let (release, folder) = (layout.release(package), layout.seal(package));
-    durable::create_dirs(&contents(&folder), 0o700)?;
+    together.create_dirs(&contents(&folder), 0o700)?;
     let root = Root::open(&release).map_err(failed("open", ""))?;
-    let mut sealing = Sealing { root: &root, contents: contents(&folder), seal: Seal::default(), bytes: BYTES };
+    let mut sealing = Sealing { root: &root, contents: contents(&folder), seal: Seal::default(), bytes: BYTES, together };
     for difference in unpack::verify_since(manifest, &release, since)? {
         sealing.take(&difference.path)?;
     }
-    durable::sync_dir(&contents(&folder))?;
     let seal = sealing.seal;
-    installed::save(&record(&folder), &seal)?;
+    installed::add(together, &record(&folder), &seal)?;
+    Ok(seal)
+}
+
+/// Removes the contents that an earlier seal of the release had, and this one has not.
+pub fn tidy(layout: &Layout, package: &Digest, seal: &Seal) {
+    let folder = layout.seal(package);
     let named = |name: &str| seal.entries.values().any(|s| matches!(s, Sealed::File { digest, .. } if digest.hex() == name));
     for entry in fs::read_dir(contents(&folder)).into_iter().flatten().flatten() {
         if entry.file_name().to_str().is_none_or(|name| !named(name)) {
             let _ = fs::remove_file(entry.path()); // no seal names it: the next one tries again
         }
     }
-    Ok(())
 }
 
 struct Sealing<'a> {
@@ -128,6 +133,7 @@ struct Sealing<'a> {
     contents: PathBuf,
     seal: Seal,
     bytes: u64,
+    together: &'a mut Together,
 }
 
 impl Sealing<'_> {
@@ -171,14 +177,15 @@ impl Sealing<'_> {
     }
 
     /// Copies a content beside the seal, under its digest.
-    fn content(&self, path: &str) -> Result<Digest, SealError> {
+    fn content(&mut self, path: &str) -> Result<Digest, SealError> {
         let digest = digest_of(self.root, path)?;
         let kept = self.contents.join(digest.hex());
-        if !kept.exists() {
+        let taken = |sealed: &Sealed| matches!(sealed, Sealed::File { digest: other, .. } if *other == digest);
+        if !kept.exists() && !self.seal.entries.values().any(taken) {
             let mut from = self.root.open_file(path).map_err(failed("open", path))?;
             let mut to = durable::Replacement::begin(&kept, 0o600)?;
             io::copy(&mut from, &mut to).map_err(failed("copy", path))?;
-            to.finish()?;
+            self.together.file(to)?;
         }
         Ok(digest)
     }

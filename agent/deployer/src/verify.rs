@@ -7,13 +7,14 @@ use std::path::Path;
 
 use pilotage_agent_core::lifecycle::Hooks;
 use pilotage_bundle::unpack::{self, UnpackError};
+use pilotage_disk::Together;
 use pilotage_shared::digest::Digest;
 use pilotage_shared::manifest::Manifest;
 
 use crate::install::spec::Spec;
 use crate::layout::Layout;
 use crate::prepare::{self, PrepareError, Prepared};
-use crate::seal::{self, SealError};
+use crate::seal::{self, Seal, SealError};
 
 /// Why a release is not used.
 #[derive(Debug, thiserror::Error)]
@@ -77,10 +78,10 @@ pub fn mend(layout: &Layout, package: &Digest, hooks: &Hooks) -> Result<(), Veri
     Ok(seal::mend(layout, package, &manifest, &|path| is_used(path, &manifest, hooks, &Spec::default()))?)
 }
 
-/// Seals a release that is committed. `since`: when it was verified, seconds since 1970.
-pub fn seal(layout: &Layout, package: &Digest, since: i64) -> Result<(), VerifyError> {
+/// Seals a release that is committed, durable with all else that is `together`. `since`: when it was verified, seconds since 1970.
+pub fn seal(layout: &Layout, package: &Digest, since: i64, together: &mut Together) -> Result<Seal, VerifyError> {
     let manifest = prepare::manifest(layout, package)?;
-    Ok(seal::seal(layout, package, &manifest, since)?)
+    Ok(seal::seal(layout, package, &manifest, since, together)?)
 }
 
 /// Below a release directory only root can write: nothing is swapped under our hands.

@@ -33,7 +33,7 @@ pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DurableErr
     new.write_all(bytes).map_err(failed("write", path))?;
     new.sync()?;
     // A link takes nobody's place.
-    fs::hard_link(&new.temporary, path).map_err(failed("create", path))?;
+    fs::hard_link(&new.written.temporary, path).map_err(failed("create", path))?;
     drop(new);
     sync_dir(parent(path))
 }
@@ -53,7 +53,7 @@ pub fn create_dirs(path: &Path, mode: u32) -> Result<(), DurableError> {
     match DirBuilder::new().mode(mode).create(path) {
         // The process's umask was taken off it.
         Ok(()) => {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed("set the mode of", path))?;
+            set_mode(path, mode)?;
             sync_dir(above)
         }
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => Err(failed("make the folder", path)(e)),
@@ -89,9 +89,7 @@ fn sync_below(path: &Path) -> Result<(), DurableError> {
 #[derive(Debug)]
 pub struct Replacement {
     file: BufWriter<File>,
-    temporary: PathBuf,
-    path: PathBuf,
-    finished: bool,
+    written: Written,
 }
 
 impl Replacement {
@@ -107,25 +105,37 @@ impl Replacement {
             _ => {}
         }
         let file = BufWriter::new(new_file(&temporary, mode)?);
-        Ok(Self { file, temporary, path: path.to_owned(), finished: false })
+        Ok(Self { file, written: Written { temporary, path: path.to_owned(), renamed: false } })
     }
 
     /// What it will replace.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.written.path
     }
 
     /// fsync, rename, fsync of the folder.
-    pub fn finish(mut self) -> Result<(), DurableError> {
+    pub fn finish(self) -> Result<(), DurableError> {
+        let folder = parent(self.path()).to_owned();
+        self.finish_without_name()?;
+        sync_dir(&folder)
+    }
+
+    /// fsync and rename, for a file that can be made again: after a power cut it has its new content, or the old one, or is not
+    /// there.
+    pub fn finish_without_name(mut self) -> Result<(), DurableError> {
         self.sync()?;
-        fs::rename(&self.temporary, &self.path).map_err(failed("rename over", &self.path))?;
-        self.finished = true;
-        sync_dir(parent(&self.path))
+        self.written.rename()
+    }
+
+    /// Closes it, to be synced later.
+    pub(crate) fn written(mut self) -> Result<Written, DurableError> {
+        self.file.flush().map_err(failed("write", &self.written.temporary))?;
+        Ok(self.written)
     }
 
     fn sync(&mut self) -> Result<(), DurableError> {
         let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
-        synced.map_err(failed("sync", &self.temporary))
+        synced.map_err(failed("sync", &self.written.temporary))
     }
 }
 
@@ -139,9 +149,26 @@ impl Write for Replacement {
     }
 }
 
-impl Drop for Replacement {
+/// A file that was written beside the one that it is to replace.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub temporary: PathBuf,
+    pub path: PathBuf,
+    renamed: bool,
+}
+
+impl Written {
+    /// Takes the other's place.
+    pub fn rename(mut self) -> Result<(), DurableError> {
+        fs::rename(&self.temporary, &self.path).map_err(failed("rename over", &self.path))?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Written {
     fn drop(&mut self) {
-        if !self.finished {
+        if !self.renamed {
             // Whoever drops it unfinished has an error to tell already.
             let _ = fs::remove_file(&self.temporary);
         }
@@ -154,16 +181,30 @@ impl Drop for Replacement {
 pub struct AppendFile {
     file: File,
     path: PathBuf,
+    named: bool,
     failed: bool,
 }
 
 impl AppendFile {
-    /// Opens or makes it. Its name and what is in it are durable afterwards: an earlier process may have died before its sync.
+    /// Opens or makes it. What is in it is durable afterwards, because an earlier process may have died before its sync; so is its
+    /// name, or with the first append.
     pub fn open(path: &Path, mode: u32) -> Result<Self, DurableError> {
         let file = fs::OpenOptions::new().append(true).create(true).mode(mode).open(path).map_err(failed("open", path))?;
-        file.sync_all().map_err(failed("sync", path))?;
-        sync_dir(parent(path))?;
-        Ok(Self { file, path: path.to_owned(), failed: false })
+        let mut opened = Self { file, path: path.to_owned(), named: false, failed: false };
+        if opened.file.metadata().map_err(failed("look at", path))?.len() > 0 {
+            opened.sync()?;
+        }
+        Ok(opened)
+    }
+
+    fn sync(&mut self) -> Result<(), DurableError> {
+        if self.named {
+            return self.file.sync_data().map_err(failed("sync", &self.path));
+        }
+        self.file.sync_all().map_err(failed("sync", &self.path))?;
+        sync_dir(parent(&self.path))?;
+        self.named = true;
+        Ok(())
     }
 
     /// Appends and syncs. After an error the end of the file is in doubt, and nothing more is appended.
@@ -172,7 +213,7 @@ impl AppendFile {
             return Err(failed("append to", &self.path)(io::Error::other("an earlier append failed")));
         }
         let appended = self.file.write_all(bytes).map_err(failed("append to", &self.path));
-        let synced = appended.and_then(|()| self.file.sync_data().map_err(failed("sync", &self.path)));
+        let synced = appended.and_then(|()| self.sync());
         self.failed = synced.is_err();
         synced
     }
@@ -181,6 +222,10 @@ impl AppendFile {
 pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DurableError {
     let path = path.to_owned();
     move |source| DurableError { doing, path, source }
+}
+
+pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<(), DurableError> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed("set the mode of", path))
 }
 
 pub(crate) fn parent(path: &Path) -> &Path {
@@ -251,7 +296,7 @@ mod tests {
 
     #[test]
     fn nothing_is_appended_after_a_failure() {
-        let mut full = AppendFile { file: File::options().append(true).open("/dev/full").unwrap(), path: "x".into(), failed: false };
+        let mut full = AppendFile { file: File::options().append(true).open("/dev/full").unwrap(), path: "x".into(), named: true, failed: false };
         assert_eq!(full.append(b"a").unwrap_err().source.kind(), io::ErrorKind::StorageFull);
         assert!(full.append(b"b").unwrap_err().source.to_string().contains("earlier"));
     }

@@ -5,5 +5,7 @@
 pub mod durable;
 pub mod records;
 pub mod space;
+pub mod together;
 
+pub use together::Together;
 pub use records::{ExportError, OpenOptions, Record, RecordStore, StoreError, Unit, Write, import, import_beginning};

@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use nix::fcntl::{Flock, FlockArg};
 use pilotage_agent_core::journal::{End, Process};
@@ -64,6 +64,13 @@ pub struct Held {
     pub process: Option<Process>,
 }
 
+/// A hook that was let go.
+pub struct Running {
+    supervisor: Child,
+    number: usize,
+    process: Option<Process>,
+}
+
 /// Which script of a run.
 pub struct Wanted<'a> {
     /// It is the n-th hook of the run.
@@ -78,8 +85,9 @@ pub struct Wanted<'a> {
     pub script: &'a Script,
 }
 
-/// Makes a hook of the run, held back. `Err(End)` when the script itself is the reason that it cannot be.
-pub fn make(setting: &Setting, wanted: &Wanted) -> Result<Result<Held, End>, HookError> {
+/// Makes a hook of the run, held back, with the supervisor that is `spare` if there is one. `Err(End)` when the script itself is the
+/// reason that it cannot be.
+pub fn make(setting: &Setting, wanted: &Wanted, spare: &mut Option<Spare>) -> Result<Result<Held, End>, HookError> {
     let Wanted { number, event, first, asks, script } = *wanted;
     let program = match the_program(setting, event, script) {
         Ok(program) => program,
@@ -102,7 +110,12 @@ pub fn make(setting: &Setting, wanted: &Wanted) -> Result<Result<Held, End>, Hoo
         masks: setting.masks.to_vec(),
         program,
     };
-    start(setting.run, &order).map(Ok)
+    let held = match spare.take().map(|spare| spare.order(&order)) {
+        Some(Ok(held)) => held,
+        // A script may have ended it: nothing of the order was begun.
+        Some(Err(_)) | None => Spare::make(setting.run)?.order(&order)?,
+    };
+    Ok(Ok(held))
 }
 
 /// The program of a health check by command: a script of the package, run as a hook without `runas` is.
@@ -141,11 +154,17 @@ fn the_program(setting: &Setting, event: &str, script: &Script) -> Result<Progra
 }
 
 impl Held {
-    /// Lets it go and waits for its end. Called only when the journal's `Began` is durable.
-    pub fn run(mut self, run: &Path) -> Result<End, HookError> {
+    /// Lets it go. Called only when the journal's `Began` is durable.
+    pub fn let_go(mut self) -> Running {
         // A supervisor that has died meanwhile shows by its missing result.
         let _ = self.word.write_all(b"go\n");
-        drop(self.word);
+        Running { supervisor: self.supervisor, number: self.number, process: self.process }
+    }
+}
+
+impl Running {
+    /// Waits for its end.
+    pub fn end(mut self, run: &Path) -> Result<End, HookError> {
         self.supervisor.wait().map_err(|e| HookError::Supervisor("wait for", e))?;
         taken(run, self.number, self.process, true)
     }
@@ -183,18 +202,46 @@ fn taken(run: &Path, number: usize, process: Option<Process>, same_boot: bool) -
     Ok(end::lost())
 }
 
-fn start(run: &Path, order: &Order) -> Result<Held, HookError> {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0("pilotage-deployer").arg("--supervise").current_dir(run).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut supervisor = command.spawn().map_err(|e| HookError::Supervisor("make", e))?;
-    let broken = || HookError::Supervisor("talk to", io::ErrorKind::BrokenPipe.into());
-    let (mut word, said) = supervisor.stdin.take().zip(supervisor.stdout.take()).ok_or_else(broken)?;
-    let text = serde_json::to_string(order).map_err(HookError::Form)?;
-    writeln!(word, "{text}").map_err(|e| HookError::Supervisor("order", e))?;
-    let mut line = String::new();
-    BufReader::new(said).read_line(&mut line).map_err(|e| HookError::Supervisor("hear", e))?;
-    let process = serde_json::from_str(&line).map_err(HookError::Form)?;
-    Ok(Held { supervisor, word, number: order.number, process })
+/// A supervisor without an order yet, and the process that waits to become its hook: made while another hook runs, because to make
+/// the two takes longer than most scripts. It does nothing before its order, and ends when it gets none.
+pub struct Spare {
+    supervisor: Child,
+    word: ChildStdin,
+    said: BufReader<ChildStdout>,
+}
+
+impl Spare {
+    /// Makes one.
+    pub fn make(run: &Path) -> Result<Self, HookError> {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("pilotage-deployer").arg("--supervise").current_dir(run).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut supervisor = command.spawn().map_err(|e| HookError::Supervisor("make", e))?;
+        let broken = || HookError::Supervisor("talk to", io::ErrorKind::BrokenPipe.into());
+        let (word, said) = supervisor.stdin.take().zip(supervisor.stdout.take()).ok_or_else(broken)?;
+        Ok(Self { supervisor, word, said: BufReader::new(said) })
+    }
+
+    fn order(mut self, order: &Order) -> Result<Held, HookError> {
+        let text = serde_json::to_string(order).map_err(HookError::Form)?;
+        let mut line = String::new();
+        let heard = match writeln!(self.word, "{text}") {
+            Ok(()) => self.said.read_line(&mut line).map_err(|e| HookError::Supervisor("hear", e)).map(drop),
+            Err(error) => Err(HookError::Supervisor("order", error)),
+        };
+        match heard.and_then(|()| serde_json::from_str(&line).map_err(HookError::Form)) {
+            Ok(process) => Ok(Held { supervisor: self.supervisor, word: self.word, number: order.number, process }),
+            Err(error) => {
+                self.dismiss();
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends it.
+    pub fn dismiss(mut self) {
+        drop(self.word);
+        let _ = self.supervisor.wait(); // whatever it says, nobody asked it for anything
+    }
 }
 
 /// Who can start a script.

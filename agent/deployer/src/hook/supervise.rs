@@ -47,20 +47,24 @@ enum Event {
     Closed(Stream),
 }
 
-/// Reads its order from stdin, makes the hook, says its process on stdout, waits for the word, and sees it to its end.
+/// Makes the hook's process, reads its order from stdin, says the process on stdout, waits for the word, and sees the hook to its end.
 pub fn supervise() -> Result<(), SuperviseError> {
     nix::unistd::setsid().map_err(SuperviseError::Session)?;
     // Without it only the hook's own session is found at the end of its time.
     let _ = nix::sys::prctl::set_child_subreaper(true);
+    let child = make().map_err(|e| SuperviseError::Io("make the process", e))?;
     let mut orders = io::stdin().lock();
     let mut line = String::new();
     orders.read_line(&mut line).map_err(|e| SuperviseError::Io("read the order", e))?;
+    if line.is_empty() {
+        // It was made in vain.
+        return never(child);
+    }
     let order: Order = serde_json::from_str(&line).map_err(SuperviseError::Form)?;
     let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(SUPERVISOR_LOCK);
     let lock = lock.map_err(|e| SuperviseError::Io("open the lock", e))?;
     let _alive = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| SuperviseError::Lock(e))?;
 
-    let mut child = make().map_err(|e| SuperviseError::Io("make the process", e))?;
     let found = process::of(child.id());
     let word = serde_json::to_string(&found).map_err(SuperviseError::Form)?;
     writeln!(io::stdout(), "{word}").and_then(|()| io::stdout().flush()).map_err(|e| SuperviseError::Io("say the process", e))?;
@@ -69,9 +73,7 @@ pub fn supervise() -> Result<(), SuperviseError> {
     orders.read_line(&mut word).map_err(|e| SuperviseError::Io("wait for the word", e))?;
     if word != "go\n" {
         // The deployer went away before its record was durable: the hook is never let go.
-        drop(child.stdin.take());
-        let _ = child.wait();
-        return Ok(());
+        return never(child);
     }
     File::create(let_go_name(order.number)).map_err(|e| SuperviseError::Io("mark the start", e))?;
     let log = open_log(&order)?;
@@ -80,6 +82,13 @@ pub fn supervise() -> Result<(), SuperviseError> {
     // For people; what decides is the result.
     let _ = fs::write(diagnostics::name(order.number, &order.event), diagnostics::diagnostics(&order.location, &end, &last_lines));
     keep(&order, &order::Result { end })
+}
+
+/// The process without its program ends.
+fn never(mut child: Child) -> Result<(), SuperviseError> {
+    drop(child.stdin.take());
+    let _ = child.wait();
+    Ok(())
 }
 
 /// The process that waits to become the hook.

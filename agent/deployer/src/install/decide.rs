@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{getegid, geteuid};
+use pilotage_disk::Together;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
@@ -21,6 +22,14 @@ use super::spec::{Exists, Spec};
 use super::stage::Content;
 use super::{context, foreign, permissions};
 use crate::place::{self, Place, PlaceError, Places, kind};
+
+/// What was there before: the run directory, and what Keep has written down.
+pub struct From<'a> {
+    /// The run directory.
+    pub run: &'a Path,
+    /// Of Keep.
+    pub record: &'a Record,
+}
 
 /// What a switch does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,8 +65,10 @@ pub fn fresh() -> Meta {
     Meta { mode: 0o755, uid: geteuid().as_raw(), gid: getegid().as_raw(), mtime: (0, 0), attributes: Vec::new() }
 }
 
-/// Decides. `doubts` are reasons not to, as things are now, which hooks may still take away.
-pub fn decide(run: &Path, record: &Record, source: &Source, spec: &Spec, doubts: &mut Vec<InstallError>) -> Result<Decision, InstallError> {
+/// Decides. `doubts` are reasons not to, as things are now, which hooks may still take away; what is kept now is durable with all
+/// else that is `together`.
+pub fn decide(from: &From, source: &Source, spec: &Spec, doubts: &mut Vec<InstallError>, together: &mut Together) -> Result<Decision, InstallError> {
+    let record = from.record;
     for permission in &spec.permissions {
         permission.context.iter().try_for_each(|c| context::check(c, source.selinux))?;
     }
@@ -68,7 +79,7 @@ pub fn decide(run: &Path, record: &Record, source: &Source, spec: &Spec, doubts:
         label(&mut plan, &made)?;
     }
     permissions::apply(spec, &mut plan, &made, &fresh(), doubts)?;
-    let kept = keep_more(run, record, &plan, &made)?;
+    let kept = keep_more(from, &plan, &made, together)?;
     let files: BTreeSet<PathBuf> = plan.items.keys().cloned().collect();
     let gone = |path: &&PathBuf| !files.contains(*path);
     let (mut overwritten, mut returned) = (BTreeMap::new(), BTreeMap::new());
@@ -218,13 +229,14 @@ fn label_near(to: &Path, last: &mut Option<(PathBuf, Option<Vec<u8>>)>) -> Resul
 }
 
 /// Copies aside what Keep had not seen.
-fn keep_more(run: &Path, record: &Record, plan: &InstallPlan, made: &BTreeSet<PathBuf>) -> Result<Vec<Kept>, InstallError> {
+fn keep_more(from: &From, plan: &InstallPlan, made: &BTreeSet<PathBuf>, together: &mut Together) -> Result<Vec<Kept>, InstallError> {
+    let From { run, record } = *from;
     let known: BTreeSet<&PathBuf> = record.kept.iter().map(|k| &k.path).collect();
     let mut copies = Copies::open(&keep::copies_path(run), record.copies)?;
     let mut kept = Vec::new();
     for path in plan.items.keys().chain(made).filter(|p| !known.contains(p)) {
         kept.push(Kept { path: path.clone(), was: copies.keep(path)?, foreign: true });
     }
-    copies.sync()?;
+    copies.durable(together)?;
     Ok(kept)
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
+use pilotage_disk::Together;
 
 use super::InstallError;
 use super::decide::Decision;
@@ -16,7 +17,6 @@ use super::kept::{Copies, Kept, Was};
 use super::plan::{Item, Origin};
 use super::stage::{Content, make};
 use crate::layout::Layout;
-use crate::place;
 
 /// What a kept thing is once ours stands in its place; none when there is nothing to give back.
 pub fn overwritten(kept: &Kept, stamp: u64) -> Option<Overwritten> {
@@ -39,9 +39,8 @@ pub fn item(overwritten: &Overwritten) -> Item {
     Item { origin, meta: overwritten.meta.clone() }
 }
 
-/// Copies what this run has overwritten to where it outlives the run; durable when it returns. Can be done again.
-pub fn take(folder: &Path, record: &Record, decision: &Decision, copies: &Copies) -> Result<(), InstallError> {
-    let mut made = false;
+/// Copies what this run has overwritten to where it outlives the run, durable with all else that is `together`. Can be done again.
+pub fn take(folder: &Path, record: &Record, decision: &Decision, copies: &Copies, together: &mut Together) -> Result<(), InstallError> {
     for kept in record.kept.iter().chain(&decision.kept) {
         let (Was::File { meta, copy, .. }, Some(Overwritten { what: What::File(name), .. })) = (&kept.was, decision.installed.overwritten.get(&kept.path)) else {
             continue;
@@ -50,17 +49,12 @@ pub fn take(folder: &Path, record: &Record, decision: &Decision, copies: &Copies
             continue;
         }
         let Some(mut content) = copies.read(*copy)? else { continue };
-        fs::create_dir_all(folder).map_err(InstallError::io("make", folder))?;
+        together.create_dirs(folder, 0o755)?;
         let open = nix::fcntl::open(folder, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map_err(InstallError::io("open", folder))?;
         make(open.as_fd(), name, Content::File(&mut content), meta, &folder.join(name))?;
-        place::sync_name(open.as_fd(), name).map_err(InstallError::io("sync", folder.join(name)))?;
-        made = true;
-    }
-    if made {
-        pilotage_disk::durable::sync_dir(folder)?;
-        if let Some(above) = folder.parent() {
-            pilotage_disk::durable::sync_dir(above)?;
-        }
+        let path = folder.join(name);
+        together.content(fs::File::open(&path).map_err(InstallError::io("open", &path))?, &path);
+        together.names(folder);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pilotage_disk::durable;
+use pilotage_disk::Together;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -54,9 +54,16 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, InstallError>
 
 /// Writes one, durable.
 pub fn save<T: Serialize>(path: &Path, record: &T) -> Result<(), InstallError> {
+    let mut together = Together::default();
+    add(&mut together, path, record)?;
+    Ok(together.finish()?)
+}
+
+/// The same together with other things: it is there when they are durable.
+pub fn add<T: Serialize>(together: &mut Together, path: &Path, record: &T) -> Result<(), InstallError> {
     let text = serde_json::to_vec(record).map_err(|source| InstallError::Record { path: path.to_owned(), source })?;
     if let Some(folder) = path.parent() {
-        durable::create_dirs(folder, 0o700)?;
+        together.create_dirs(folder, 0o700)?;
     }
-    Ok(durable::replace(path, &text, 0o600)?)
+    Ok(together.replace(path, &text, 0o600)?)
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use pilotage_disk::durable;
+use pilotage_disk::Together;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
@@ -62,7 +62,8 @@ pub fn keep(run: &Path, app: &Path, installed: Installed, plan: &InstallPlan, ea
     }
     let copies_path = copies_path(run);
     // Their names too: what is disturbed after this must find the way back after a power cut.
-    durable::create_dirs(&copies_path, 0o700)?;
+    let mut together = Together::default();
+    together.create_dirs(&copies_path, 0o700)?;
     let mut copies = Copies::open(&copies_path, 0)?;
     if let Some(folder) = earlier
         && let Some(record) = installed::load::<Record>(&folder.join("record"))?
@@ -81,10 +82,11 @@ pub fn keep(run: &Path, app: &Path, installed: Installed, plan: &InstallPlan, ea
     for top in tops(&installed.folders) {
         foreign(top, &all, &mut copies, &mut kept, &mut budget)?;
     }
-    copies.sync()?;
+    copies.durable(&mut together)?;
     let links = links::read(app)?;
     let record = Record { kept, links, installed, copies: copies.next(), stamp: clock::wall(), foreign_left_out: budget.left_out };
-    installed::save(&record_path(run), &record)
+    installed::add(&mut together, &record_path(run), &record)?;
+    Ok(together.finish()?)
 }
 
 struct Budget {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag};
+use pilotage_disk::Together;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
@@ -173,9 +174,9 @@ impl Copies {
         }
     }
 
-    /// Makes the copies since it was opened durable.
-    pub fn sync(&mut self) -> Result<(), InstallError> {
-        place::sync_files(self.open.as_fd(), self.first..self.next).map_err(InstallError::io("sync", &self.path))?;
+    /// The copies since it was opened become durable together with other things.
+    pub fn durable(&mut self, together: &mut Together) -> Result<(), InstallError> {
+        place::made_files(together, self.open.as_fd(), &self.path, self.first..self.next).map_err(InstallError::io("sync", &self.path))?;
         self.first = self.next;
         Ok(())
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, RenameFlags, openat, renameat, renameat2};
@@ -91,9 +91,11 @@ impl Putter {
         }
     }
 
-    /// Makes all changes of names durable.
-    pub fn sync(&mut self) -> Result<(), InstallError> {
-        Ok(place::sync_folders(&std::mem::take(&mut self.touched))?)
+    /// Makes all changes of names durable, also those in the app's folder.
+    pub fn sync(mut self, app: &Path) -> Result<(), InstallError> {
+        self.touched.insert(app.to_owned());
+        let touched: Vec<PathBuf> = self.touched.into_iter().collect();
+        Ok(place::sync_folders(&touched)?)
     }
 
     fn touch(&mut self, place: &Place) {

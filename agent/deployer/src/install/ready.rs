@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use pilotage_disk::Together;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
-use super::decide::{Decision, decide};
+use super::decide::{Decision, From, decide};
 use super::installed::{self, Installed};
-use super::keep::{self, Record};
+use super::keep;
 use super::plan::{Item, Source};
 use super::spec::Spec;
 use super::stage::{Staged, Stages};
@@ -35,13 +36,15 @@ pub fn ready_path(run: &Path) -> PathBuf {
 pub fn prepare(run: &Path, source: &Source, spec: &Spec, others: &[(String, PathBuf)], firm: bool, before: Ready) -> Result<(), InstallError> {
     let record = unswitch::record(run)?;
     let mut doubts = Vec::new();
-    let decision = decide(run, &record, source, spec, &mut doubts)?;
+    let mut together = Together::default();
+    let decision = decide(&From { run, record: &record }, source, spec, &mut doubts, &mut together)?;
     if let Some(doubt) = doubts.into_iter().next().filter(|_| firm) {
         return Err(doubt);
     }
     not_taken(&decision, others)?;
-    let ready = make(Stages::open(run, before.next)?, source, decision, before)?;
-    installed::save(&ready_path(run), &ready)
+    let ready = make(Stages::open(run, before.next)?, source, decision, before, &mut together)?;
+    installed::add(&mut together, &ready_path(run), &ready)?;
+    Ok(together.finish()?)
 }
 
 /// No two apps install one file: each would undo the other.
@@ -60,22 +63,23 @@ pub fn load(run: &Path) -> Result<Ready, InstallError> {
     Ok(installed::load(&ready_path(run))?.unwrap_or_default())
 }
 
-/// The decision as things are now, with all that it needs aside. None: nothing has changed since Prepare.
-pub fn again(run: &Path, record: &Record, source: &Source, spec: &Spec, before: &Ready) -> Result<Option<Ready>, InstallError> {
+/// The decision as things are now, with all that it needs aside, durable with all else that is `together`. None: nothing has
+/// changed since Prepare.
+pub fn again(from: &From, source: &Source, spec: &Spec, before: &Ready, together: &mut Together) -> Result<Option<Ready>, InstallError> {
     let mut doubts = Vec::new();
-    let decision = decide(run, record, source, spec, &mut doubts)?;
+    let decision = decide(from, source, spec, &mut doubts, together)?;
     if let Some(doubt) = doubts.into_iter().next() {
         return Err(doubt);
     }
-    let stages = Stages::open(run, before.next)?;
+    let stages = Stages::open(from.run, before.next)?;
     if decision == before.decision && before.staged.values().all(|staged| stages.holds(*staged)) {
         return Ok(None);
     }
-    make(stages, source, decision, before.clone()).map(Some)
+    make(stages, source, decision, before.clone(), together).map(Some)
 }
 
 /// Makes what is not aside yet, and dresses anew what has another outside now.
-fn make(mut stages: Stages, source: &Source, decision: Decision, before: Ready) -> Result<Ready, InstallError> {
+fn make(mut stages: Stages, source: &Source, decision: Decision, before: Ready, together: &mut Together) -> Result<Ready, InstallError> {
     let mut staged = BTreeMap::new();
     for (to, item) in decision.items() {
         let known = before.staged.get(to).copied().filter(|s| stages.holds(*s));
@@ -91,7 +95,7 @@ fn make(mut stages: Stages, source: &Source, decision: Decision, before: Ready) 
             staged.insert(to.clone(), made);
         }
     }
-    stages.sync()?;
+    stages.durable(together)?;
     let next = stages.next();
     Ok(Ready { decision, staged, next })
 }

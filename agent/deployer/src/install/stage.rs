@@ -15,6 +15,7 @@ use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fstat, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, geteuid, mkfifoat, symlinkat, unlinkat};
+use pilotage_disk::Together;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
@@ -159,10 +160,10 @@ impl Stages {
         Ok(renameat2(&place.folder, place.name.as_os_str(), &self.folders[folder].open, name.as_str(), RenameFlags::RENAME_NOREPLACE).is_ok())
     }
 
-    /// Makes all that was made since the last sync durable.
-    pub fn sync(&mut self) -> Result<(), InstallError> {
+    /// All that was made since it was last asked for becomes durable together with other things.
+    pub fn durable(&mut self, together: &mut Together) -> Result<(), InstallError> {
         for folder in &mut self.folders {
-            place::sync_files(folder.open.as_fd(), folder.synced..self.next).map_err(InstallError::io("sync", &folder.path))?;
+            place::made_files(together, folder.open.as_fd(), &folder.path, folder.synced..self.next).map_err(InstallError::io("sync", &folder.path))?;
             folder.synced = self.next;
         }
         Ok(())

@@ -1,18 +1,19 @@
 //! The switch: decided once and written down durably, then done; done again from its start after a crash. Between the stop of
-//! the old release and the start of the new one lie only renames: everything was made aside by Prepare, and what changes names
-//! becomes durable with the commit. Until then a power cut may undo some renames: what is then still aside is put again.
+//! the old release and the start of the new one lie only renames: everything was made aside by Prepare. When it has ended, the
+//! new names are durable: a power cut before that may undo some renames, and what is then still aside is put again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::SFlag;
+use pilotage_disk::Together;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
-use super::decide::Decision;
+use super::decide::{Decision, From};
 use super::installed;
 use super::keep::{self, Record};
-use super::kept::{Was, identity};
+use super::kept::Was;
 use super::links::{self, Links};
 use super::plan::Source;
 use super::put::{Putter, dress_folder};
@@ -51,16 +52,14 @@ pub fn switch(run: &Path, app: &Path, source: &Source, spec: &Spec, links: &Link
         Some(ready) => ready,
         None => {
             let before = ready::load(run)?;
-            match ready::again(run, &record, source, spec, &before)? {
-                None => {
-                    installed::save(&decided_path(run), &Decided::AsPrepared)?;
-                    before
-                }
-                Some(ready) => {
-                    installed::save(&decided_path(run), &Decided::Anew(Box::new(ready.clone())))?;
-                    ready
-                }
-            }
+            let mut together = Together::default();
+            let (decided, ready) = match ready::again(&From { run, record: &record }, source, spec, &before, &mut together)? {
+                None => (Decided::AsPrepared, before),
+                Some(ready) => (Decided::Anew(Box::new(ready.clone())), ready),
+            };
+            installed::add(&mut together, &decided_path(run), &decided)?;
+            together.finish()?;
+            ready
         }
     };
     perform(run, source, &record, &ready)?;
@@ -136,39 +135,10 @@ fn dress_undone(decision: &Decision, record: &Record) -> Result<(), InstallError
     Ok(())
 }
 
-/// After a reboot: what a power cut has undone of a switch that had ended is done again. What hooks have done since stays.
-pub fn settle(run: &Path, app: &Path, links: &Links) -> Result<(), InstallError> {
-    let (record, Some(ready)) = (unswitch::record(run)?, decided(run)?) else { return Ok(()) };
-    let decision = &ready.decision;
-    let mut putter = Putter::new(Stages::open(run, ready.next)?);
-    let kept: BTreeMap<&PathBuf, &Was> = record.kept.iter().map(|k| (&k.path, &k.was)).collect();
-    for path in &decision.stale {
-        let was = kept.get(path);
-        let Some(place) = Places::default().reachable(path)? else { continue };
-        let untouched = match (was, place.stat()?) {
-            (Some(Was::File { identity: was, .. }), Some(stat)) => *was == identity(&stat),
-            (Some(Was::Link { .. }), Some(_)) => true,
-            (Some(_) | None, Some(_) | None) => false,
-        };
-        if untouched {
-            putter.remove(&place)?;
-        }
-    }
-    folders(decision, &mut putter)?;
-    for (to, staged) in &ready.staged {
-        if putter.stages().holds(*staged) {
-            putter.put(*staged, &Places::default().of(to)?)?;
-        }
-    }
-    links::write(app, links)?;
-    putter.sync()
-}
-
-/// Makes the switch durable: all names that it has changed. Done with the commit.
-pub fn sync(decision: &Decision, app: &Path) -> Result<(), InstallError> {
-    pilotage_disk::durable::sync_dir(app)?;
+/// Makes all names durable that the switch has changed.
+fn sync(decision: &Decision, app: &Path) -> Result<(), InstallError> {
     let parents = |path: &PathBuf| path.parent().map(Path::to_owned);
     let all = decision.items().map(|(to, _)| to).chain(&decision.stale).chain(&decision.stale_folders).chain(&decision.installed.folders);
-    let folders: BTreeSet<PathBuf> = all.filter_map(parents).collect();
-    Ok(place::sync_folders(&folders)?)
+    let folders: BTreeSet<PathBuf> = all.filter_map(parents).chain([app.to_owned()]).collect();
+    Ok(place::sync_folders(&folders.into_iter().collect::<Vec<_>>())?)
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{FileStat, SFlag};
+use pilotage_disk::Together;
 
 use super::InstallError;
 use super::installed;
@@ -57,8 +58,7 @@ pub fn unswitch(run: &Path, app: &Path) -> Result<(), InstallError> {
         }
     }
     links::write(app, &record.links)?;
-    pilotage_disk::durable::sync_dir(app)?;
-    putter.sync()
+    putter.sync(app)
 }
 
 /// Removes what the new release has put where nothing was.
@@ -126,7 +126,9 @@ fn files_back<'a>(all: impl Iterator<Item = (&'a Kept, bool)>, copies: &Copies, 
         };
         made.push((kept, meta, place, back));
     }
-    putter.stages().sync()?;
+    let mut together = Together::default();
+    putter.stages().durable(&mut together)?;
+    together.finish()?;
     for (kept, meta, place, back) in made {
         match back {
             Back::Copy(copy) => {

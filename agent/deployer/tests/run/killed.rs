@@ -337,9 +337,9 @@ fn a_switch_that_a_power_cut_has_half_undone_is_completed_after_the_reboot() {
     let staged = |name: &str| fs::rename(world.path("out/app").join(name), run.join("stage").join(if name == "new" { "0" } else { "1" })).unwrap();
     staged("new");
     staged("page");
-    // As a reboot leaves it right after the switch.
+    // As a reboot leaves it in the switch.
     let boot = pilotage_shared::ids::BootId([7; 16]);
-    let cut = old.records().iter().take_while(|r| !matches!(r.entry, Entry::Began { task: Task::Hook { .. }, .. }));
+    let cut = old.records().iter().take_while(|r| !matches!(r.entry, Entry::Ended { task: Task::Switch, .. }));
     let lines: Vec<u8> = cut.cloned().map(|mut r| { if let Entry::Opened { boot: b } = &mut r.entry { *b = boot; } r }).flat_map(|r| pilotage_agent_core::journal::line::line(&r)).collect();
     fs::write(run.join("journal"), lines).unwrap();
     fs::remove_dir_all(run.join("results")).unwrap();
