@@ -1,137 +1,23 @@
-//! Flags and the configuration file, checked once. Of the environment systemd's CREDENTIALS_DIRECTORY is read, and what `local`
-//! gives to hooks; only here.
+//! The service's flags and the configuration file, checked once. Of the environment systemd's CREDENTIALS_DIRECTORY is read, and
+//! what `local` gives to hooks; only here.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use pilotage_agent_core::run::HostOffers;
 use pilotage_client::{Address, Secret};
 use pilotage_shared::limits::SOCKET_PATH_MAX;
-use pilotage_shared::name::{AppName, HostName, SecretName};
+use pilotage_shared::name::{HostName, SecretName};
 use serde::Deserialize;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::secrets::{Declared, Secrets};
 
 /// Read when no other file is named.
 const USUAL: &str = "/etc/pilotage/agent.toml";
-
-/// The agent of one host.
-#[derive(Parser)]
-#[command(name = "pilotage-agent", version)]
-pub struct Arguments {
-    /// What a person at this host wants; nothing: be the service.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-    /// The service.
-    #[command(flatten)]
-    pub service: Service,
-}
-
-/// The name by which users of CodeDeploy call `local`: a link to this program.
-const PEER: &str = "codedeploy-local";
-
-impl Arguments {
-    /// What was given on the command line; else the exit code, when everything was said already.
-    pub fn given() -> Result<Arguments, ExitCode> {
-        let mut given: Vec<OsString> = std::env::args_os().collect();
-        if given.first().is_some_and(|name| Path::new(name).file_name() == Some(OsStr::new(PEER))) {
-            given.insert(1, "local".into());
-        }
-        let local = given.iter().any(|word| word == "local");
-        Arguments::try_parse_from(given).map_err(|error| {
-            // To a closed output nothing can be said.
-            let _ = error.print();
-            match (error.use_stderr(), local) {
-                (false, _) => ExitCode::SUCCESS,
-                // As codedeploy-local ends (N5).
-                (true, true) => ExitCode::FAILURE,
-                (true, false) => ExitCode::from(2),
-            }
-        })
-    }
-}
-
-/// Hands on the host; they work without the coordinator.
-#[derive(Subcommand)]
-pub enum Command {
-    /// What runs here, and what is wanted.
-    Status,
-    /// Why nothing moves here, app by app.
-    Explain,
-    /// Compare the releases on this disk with their manifests; exit 1 when one differs.
-    Verify {
-        /// Only this app.
-        app: Option<AppName>,
-    },
-    /// Back to the previous release, and pin it.
-    Rollback {
-        /// Which app.
-        app: AppName,
-        /// Why.
-        #[arg(long, default_value = "")]
-        reason: String,
-    },
-    /// Stay as it is, whatever is wanted.
-    Pin {
-        /// Which app.
-        app: AppName,
-        /// Why.
-        #[arg(long, default_value = "")]
-        reason: String,
-    },
-    /// Follow the coordinator again.
-    Unpin {
-        /// Which app.
-        app: AppName,
-    },
-    /// Take over what CodeDeploy's agent has installed, with a way back; restarts nothing.
-    Adopt {
-        /// As which app.
-        app: AppName,
-        /// From whom.
-        #[arg(long, value_enum)]
-        from: Peer,
-        /// Its deployment group: the folder's name below its root_dir.
-        #[arg(long)]
-        group: String,
-        /// CodeDeploy's configuration; else /etc/codedeploy-agent/conf/codedeployagent.yml, when it is there.
-        #[arg(long, value_name = "FILE")]
-        codedeploy_config: Option<PathBuf>,
-    },
-    /// Hand an adopted app back: its files stay, CodeDeploy's records are written again, and it is pinned.
-    Release {
-        /// Which app.
-        app: AppName,
-    },
-    /// The runs that are kept here, and how each ended.
-    Runs,
-    /// What the hooks of a run have printed.
-    Logs {
-        /// Which app.
-        app: AppName,
-        /// Its number, as `runs` shows it; else the newest.
-        #[arg(long)]
-        run: Option<u32>,
-    },
-    /// Deploy a bundle on this host without a coordinator, as codedeploy-local does.
-    Local(crate::local::Flags),
-}
-
-/// Other deployers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Peer {
-    /// AWS CodeDeploy's agent.
-    Codedeploy,
-}
 
 /// How to start.
 #[derive(Args, Clone)]
@@ -347,30 +233,18 @@ fn check_private(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is named wins over what we know to be noise.
-fn targets(text: &str) -> anyhow::Result<Targets> {
-    let wanted: Targets = text.parse().with_context(|| format!("--log {text}: expected LEVEL[,target=LEVEL] of error, warn, info, debug"))?;
-    let level = wanted.default_level().with_context(|| format!("--log {text}: no level for everything else"))?;
-    let quiet = Targets::new().with_default(level).with_target("sled", tracing::Level::WARN).with_target("h2", tracing::Level::WARN);
-    Ok(quiet.with_targets(wanted))
-}
-
-/// Logs to stderr: text on a terminal, JSON elsewhere.
-pub fn logging(level: &str) -> anyhow::Result<()> {
-    let targets = targets(level)?;
-    let registry = tracing_subscriber::registry().with(targets);
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-        registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).init();
-    } else {
-        registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)).init();
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        service: Service,
+    }
 
     /// The error of a configuration made of this file and these flags; empty when it is good.
     fn check(file: &str, flags: &[&str], token_mode: u32, expected: &str) {
@@ -383,8 +257,8 @@ mod tests {
         let given = ["pilotage-agent", "--config", &path("agent.toml"), "--token-file", &path("token")];
         let (own, deployer) = (["--deployer", &path("deployer")], flags.contains(&"--deployer"));
         let own = own.iter().filter(|_| !deployer);
-        let arguments = Arguments::try_parse_from(given.iter().chain(own).chain(flags)).unwrap();
-        let why = arguments.service.load().err().map(|e| format!("{e:#}")).unwrap_or_default();
+        let flags_of = Flags::try_parse_from(given.iter().chain(own).chain(flags)).unwrap();
+        let why = flags_of.service.load().err().map(|e| format!("{e:#}")).unwrap_or_default();
         assert!(why.contains(expected) && why.is_empty() == expected.is_empty(), "{file:?} {flags:?}: {why:?}");
     }
 
@@ -423,17 +297,5 @@ mod tests {
         for text in [text, &all] {
             toml::from_str::<File>(text).unwrap();
         }
-    }
-
-    #[test]
-    fn log_levels_are_by_target() {
-        for good in ["info", "debug,pilotage_agent::link=warn"] {
-            assert!(targets(good).is_ok(), "{good}");
-        }
-        for bad in ["loud", "sled=debug"] {
-            assert!(targets(bad).is_err(), "{bad}");
-        }
-        assert!(!targets("debug").unwrap().would_enable("sled", &tracing::Level::INFO));
-        assert!(targets("info,sled=debug").unwrap().would_enable("sled", &tracing::Level::DEBUG));
     }
 }

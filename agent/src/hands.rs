@@ -15,7 +15,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::adopt;
-use crate::config::{self, Command, Service};
+use crate::arguments::{Command, Peer};
+use crate::config::Service;
 use crate::layout::Layout;
 
 /// Longest request or answer, bytes.
@@ -72,7 +73,7 @@ pub fn ask(service: &Service, command: Command) -> anyhow::Result<()> {
         Command::Rollback { app, reason } => Wish::Quick(Quick::Rollback(app, Why::lossy(&reason))),
         Command::Pin { app, reason } => Wish::Quick(Quick::Pin(app, Why::lossy(&reason))),
         Command::Unpin { app } => Wish::Quick(Quick::Unpin(app)),
-        Command::Adopt { app, from: config::Peer::Codedeploy, group, codedeploy_config } => {
+        Command::Adopt { app, from: Peer::Codedeploy, group, codedeploy_config } => {
             Wish::Slow(Slow::Adopt(adopt::Order { app, group, configuration: codedeploy_config }))
         }
         Command::Release { app } => Wish::Slow(Slow::Release(app)),

@@ -1,5 +1,6 @@
 //! Starts deployers so that neither a stop nor a crash nor an upgrade of the agent touches them (DESIGN §6).
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,10 +12,22 @@ use pilotage_shared::digest::Digest;
 use crate::config::Launch;
 use crate::layout::Layout;
 
+/// Names of deployers' units: these around the run directory's name and a number, as one run may need several deployers.
+const PREFIX: &str = "pilotage-run-";
+const SUFFIX: &str = ".service";
+/// Since which version systemd can collect a unit that has failed.
+const COLLECTS: u32 = 236;
+/// What the unit of a deployer is, and since which version systemd understands that: an older one would refuse the whole unit.
+/// Hooks live in it, and the application after them: none of systemd's defaults limits these, and neither the deployer's end
+/// nor the want of memory of one of these processes ends anything else.
+const PROPERTIES: [(u32, &str); 4] = [(0, "KillMode=process"), (227, "TasksMax=infinity"), (240, "Type=exec"), (243, "OOMPolicy=continue")];
+
 /// Knows how.
 pub struct Launcher {
     program: PathBuf,
     launch: Launch,
+    /// Of systemd; 0: not asked, or not understood.
+    systemd: u32,
     /// Children of plain launches, to be reaped.
     children: Vec<Child>,
 }
@@ -36,7 +49,11 @@ impl Launcher {
             pilotage_disk::durable::replace(&program, &bytes, 0o700)?;
         }
         fs::set_permissions(&program, fs::Permissions::from_mode(0o700))?;
-        Ok(Launcher { program, launch, children: Vec::new() })
+        let systemd = match launch {
+            Launch::Systemd => Command::new("systemctl").arg("--version").output().map_or(0, |told| version_of(&String::from_utf8_lossy(&told.stdout))),
+            Launch::Plain | Launch::Auto => 0,
+        };
+        Ok(Launcher { program, launch, systemd, children: Vec::new() })
     }
 
     /// The deployer that is run.
@@ -55,10 +72,9 @@ impl Launcher {
 
     fn unit(&self, folder: &Path) -> anyhow::Result<()> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let unit = format!("{PREFIX}{name}-{}{SUFFIX}", crate::clock::uptime().0);
         let status = Command::new("systemd-run")
-            .args(["--quiet", "--collect", "--slice=pilotage-runs.slice", "-p", "KillMode=process", "-p", "Type=exec"])
-            .arg(format!("--unit=pilotage-run-{name}-{}.service", crate::clock::uptime().0))
-            .arg(format!("--working-directory={}", folder.display()))
+            .args(arguments(self.systemd, &unit, folder))
             .arg(&self.program)
             .arg(".")
             .stdin(Stdio::null())
@@ -88,5 +104,57 @@ impl Launcher {
     /// Takes the ends of deployers of plain launches, so that none stays as a zombie.
     pub fn reap(&mut self) {
         self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    }
+}
+
+/// The name of the run directory on which the deployer of a unit worked.
+pub fn folder_of(unit: &str) -> Option<&str> {
+    Some(unit.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.rsplit_once('-')?.0)
+}
+
+/// What `systemd-run` is told, before the program.
+fn arguments(systemd: u32, unit: &str, folder: &Path) -> Vec<OsString> {
+    let mut all: Vec<OsString> = vec!["--quiet".into(), "--slice=pilotage-runs.slice".into(), format!("--unit={unit}").into()];
+    if systemd >= COLLECTS {
+        all.push("--collect".into());
+    }
+    for (_, property) in PROPERTIES.iter().filter(|(since, _)| systemd >= *since) {
+        all.push(format!("--property={property}").into());
+    }
+    // As a property: the flag of that name is younger.
+    let mut place = OsString::from("--property=WorkingDirectory=");
+    place.push(folder);
+    all.push(place);
+    all
+}
+
+/// `systemd 252 (252.39-1~deb12u1)` → 252.
+fn version_of(told: &str) -> u32 {
+    told.split_whitespace().nth(1).and_then(|word| word.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_says_its_run_directory() {
+        assert_eq!(folder_of("pilotage-run-ab12cd34-7-123456.service"), Some("ab12cd34-7"));
+        assert_eq!(folder_of("pilotage-run-x.service"), None);
+        assert_eq!(folder_of("pilotage-agent.service"), None);
+    }
+
+    #[test]
+    fn an_older_systemd_is_told_only_what_it_understands() {
+        let check = |told: &str, expected: &str| {
+            let all = arguments(version_of(told), "u.service", Path::new("/r/a 1"));
+            let text: Vec<_> = all.iter().map(|a| a.to_string_lossy()).collect();
+            assert_eq!(text.join(" ").replace("--property=", ""), format!("--quiet --slice=pilotage-runs.slice --unit=u.service {expected}WorkingDirectory=/r/a 1"), "{told}");
+        };
+        check("systemd 252 (252.39-1~deb12u1)\n+PAM +AUDIT", "--collect KillMode=process TasksMax=infinity Type=exec OOMPolicy=continue ");
+        check("systemd 239 (239-82.el8)", "--collect KillMode=process TasksMax=infinity ");
+        check("systemd 219\n+PAM", "KillMode=process ");
+        check("systemd 257~rc1-2 (x)", "--collect KillMode=process TasksMax=infinity Type=exec OOMPolicy=continue ");
+        check("", "KillMode=process ");
     }
 }

@@ -15,6 +15,7 @@ mod log;
 pub mod records;
 mod retention;
 mod root;
+mod told;
 mod words;
 
 use std::path::Path;
@@ -29,7 +30,7 @@ use pilotage_shared::time::Millis;
 
 use crate::config::{self, Launch, Service};
 use crate::launch::Launcher;
-use crate::slots::order::own_check;
+use crate::slots::own_check::own_check;
 use crate::{layout::Layout, rundir, watch};
 use bundle::Taken;
 use configuration::Configuration;
@@ -38,6 +39,7 @@ use follow::{End, Follower};
 use group::{Deployed, Group};
 use log::Log;
 use root::Root;
+use told::Told;
 
 /// The AppSpec's own time limits count: above them there is nobody who could say another (F3).
 const HOOK_TIMEOUT: Millis = Millis::seconds(366 * 24 * 3600);
@@ -182,7 +184,7 @@ impl Site<'_> {
         rundir::create(&folder, request)?;
         self.root.link_logs(&folder, &group.name, &deployed.deployment)?;
         let outcome = self.see_to_its_end(group, &deployed, &folder);
-        let told = words::Told { root: self.root, group: &group.name, deployed: &deployed, before: before.as_ref() };
+        let told = Told { root: self.root, group: &group.name, deployed: &deployed, before: before.as_ref() };
         Ok(match outcome? {
             None => {
                 words::complain(&format!("Left alone: {} goes on by itself; its log is {}", deployed.deployment, told.log().display()));

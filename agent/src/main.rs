@@ -3,6 +3,7 @@
 //! needs none.
 
 mod adopt;
+mod arguments;
 mod clock;
 mod config;
 mod fetch;
@@ -13,6 +14,7 @@ mod layout;
 mod ledger;
 mod link;
 mod local;
+mod logging;
 mod metrics;
 mod output;
 mod recovery;
@@ -25,13 +27,16 @@ mod watch;
 
 use std::process::ExitCode;
 
+use arguments::{Arguments, Command};
+use config::Service;
+
 fn main() -> ExitCode {
-    let arguments = match config::Arguments::given() {
+    let arguments = match Arguments::given() {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
     let result = match arguments.command {
-        Some(config::Command::Local(flags)) => return local::run(&flags, &arguments.service),
+        Some(Command::Local(flags)) => return local::run(&flags, &arguments.service),
         Some(command) => hands::ask(&arguments.service, command),
         None => serve_host(arguments.service),
     };
@@ -44,9 +49,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve_host(service: config::Service) -> anyhow::Result<()> {
+fn serve_host(service: Service) -> anyhow::Result<()> {
     let config = service.load()?;
-    config::logging(&config.log)?;
+    logging::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(slots::run(config))
 }

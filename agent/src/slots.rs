@@ -3,7 +3,8 @@
 
 mod app;
 mod health;
-pub mod order;
+mod order;
+pub mod own_check;
 mod person;
 mod telling;
 
@@ -41,7 +42,7 @@ use crate::recovery;
 use crate::serve::{self, View};
 use crate::watch::Answer;
 use app::App;
-use health::Means;
+use own_check::Means;
 use person::Done;
 use telling::Telling;
 

@@ -10,6 +10,7 @@ use crate::context::ContextError;
 use crate::exit::Exit;
 use crate::fleet_file::FleetFileError;
 use crate::output::{self, safe};
+use crate::recording::{PolicyError, RecordingError};
 
 /// Everything that ends a command early.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +70,10 @@ pub enum Failure {
     },
     /// The recording is no good.
     #[error(transparent)]
-    Recording(#[from] crate::command::replay::RecordingError),
+    Recording(#[from] RecordingError),
+    /// The other policy is none.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// Nothing of that name.
     #[error("{0}")]
     NotFound(String),
@@ -82,7 +86,7 @@ impl Failure {
     /// The exit code (UI.md d).
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Usage(_) | Failure::Context(_) | Failure::Secret(_) | Failure::FleetFile { .. } | Failure::Bundle(_) | Failure::Read { .. } | Failure::Write { .. } | Failure::Recording(_) => Exit::Usage,
+            Failure::Usage(_) | Failure::Context(_) | Failure::Secret(_) | Failure::FleetFile { .. } | Failure::Bundle(_) | Failure::Read { .. } | Failure::Write { .. } | Failure::Recording(_) | Failure::Policy(_) => Exit::Usage,
             Failure::Refused(_) => Exit::Rejected,
             Failure::NotFound(_) => Exit::NotFound,
             Failure::Interrupted => Exit::Left,

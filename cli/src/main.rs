@@ -11,6 +11,7 @@ mod fleet_file;
 mod interrupt;
 mod output;
 mod push;
+mod recording;
 mod render;
 mod scratch;
 mod session;

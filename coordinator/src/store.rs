@@ -9,7 +9,7 @@ mod runs;
 
 use std::path::Path;
 
-use pilotage_coordinator_core::change::Key;
+use pilotage_coordinator_core::world::load::Key;
 use pilotage_coordinator_core::world::load::Record as Fact;
 use pilotage_coordinator_core::world::{Settings, World};
 use pilotage_disk::durable::Replacement;

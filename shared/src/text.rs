@@ -1,5 +1,6 @@
 //! Free text that people and hosts send: bounded, valid UTF-8, without control characters, checked at the door.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Text of at most `N` bytes without control characters (DESIGN §7). It can be shown on a terminal as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text<const N: usize>(String);
+pub struct Text<const N: usize>(Cow<'static, str>);
 
 /// Why a text was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,12 +34,27 @@ impl<const N: usize> Text<N> {
         }
         match text.char_indices().find(|(_, c)| is_control(*c)) {
             Some((at, c)) => Err(TextError::Control { code: c.into(), at }),
-            None => Ok(Self(text)),
+            None => Ok(Self(text.into())),
         }
+    }
+
+    /// A text that stands in the program itself: plain ASCII and short enough, or it panics at its first use. It costs nothing.
+    pub const fn fixed(text: &'static str) -> Self {
+        let bytes = text.as_bytes();
+        assert!(bytes.len() <= N, "the text is too long");
+        let mut at = 0;
+        while at < bytes.len() {
+            assert!(is_plain(bytes[at]), "only plain ASCII");
+            at += 1;
+        }
+        Self(Cow::Borrowed(text))
     }
 
     /// Makes a text from anything: control characters become spaces, what is too long is cut at a character.
     pub fn lossy(text: &str) -> Self {
+        if text.len() <= N && text.bytes().all(is_plain) {
+            return Self(text.to_owned().into());
+        }
         let mut out = String::new();
         for c in text.chars().map(|c| if is_control(c) { ' ' } else { c }) {
             if out.len() + c.len_utf8() > N {
@@ -46,7 +62,7 @@ impl<const N: usize> Text<N> {
             }
             out.push(c);
         }
-        Self(out)
+        Self(out.into())
     }
 
     /// The text.
@@ -58,6 +74,11 @@ impl<const N: usize> Text<N> {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// A printable ASCII character.
+const fn is_plain(byte: u8) -> bool {
+    byte >= b' ' && byte < 0x7f
 }
 
 fn is_control(c: char) -> bool {
@@ -100,5 +121,7 @@ mod tests {
         assert!(Text::<8>::new("a\u{202e}b").is_err());
         assert_eq!(Text::<4>::lossy("ab\ncdef").as_str(), "ab c");
         assert_eq!(Text::<3>::lossy("aéé").as_str(), "aé");
+        assert_eq!(Text::<3>::lossy("abcd"), Text::fixed("abc"));
+        assert_eq!(Text::<8>::lossy("a\x7fb").as_str(), "a b");
     }
 }

@@ -196,19 +196,19 @@ fn again(slot: &Slot, sight: &Sight) -> Option<Act> {
 fn in_run(slot: &Slot, run: &RunEntry, held: &Held, sight: &Sight) -> Act {
     match &sight.run {
         RunSight::Alive(_) if planted(Bug::SecondDeployer) => Act::Resume,
-        RunSight::Lost if planted(Bug::LostRunForgotten) => Act::Close { record: turned_back(slot, run, &Why::lossy("lost")) },
+        RunSight::Lost if planted(Bug::LostRunForgotten) => Act::Close { record: turned_back(slot, run, &Why::fixed("lost")) },
         RunSight::None | RunSight::Lost => Act::Resume,
         RunSight::Ended(outcome) => Act::Close { record: closed(slot, run, outcome) },
         RunSight::TurnedBack(why) => Act::Close { record: turned_back(slot, run, why) },
-        RunSight::Alive(Phase::Back(_)) => Act::Idle(Why::lossy("a run goes back")),
+        RunSight::Alive(Phase::Back(_)) => Act::Idle(Why::fixed("a run goes back")),
         RunSight::Alive(Phase::Beginning | Phase::Forward(_)) => {
             if sight.seen.blocked.packages.contains(&run.release.package) && !planted(Bug::BlockedAtReceiptOnly) {
-                return Act::TurnBack(Why::lossy("its package was blocked")); // R29
+                return Act::TurnBack(Why::fixed("its package was blocked")); // R29
             }
             let back = held.intent.as_ref().filter(|i| newer(i, run) && i.release.is_some() && i.release == run.from && i.go != Go::Keep);
             match back {
                 Some(intent) => Act::TurnBack(Why::lossy(&format!("generation {} wants what it came from", intent.generation))),
-                None => Act::Idle(Why::lossy("a run is alive")),
+                None => Act::Idle(Why::fixed("a run is alive")),
             }
         }
     }
@@ -226,14 +226,14 @@ fn at_rest(slot: &Slot, held: &Held, sight: &Sight) -> Act {
     if let Some(act) = reason_passed(slot, sight) {
         return act;
     }
-    let Some(intent) = &held.intent else { return Act::Idle(Why::lossy("no intent in this session")) };
-    let Some(release) = intent.release else { return Act::Idle(Why::lossy("nothing is wanted here")) };
+    let Some(intent) = &held.intent else { return Act::Idle(Why::fixed("no intent in this session")) };
+    let Some(release) = intent.release else { return Act::Idle(Why::fixed("nothing is wanted here")) };
     let unspent = intent.go == Go::Activate && intent.generation > slot.spent;
     if slot.running == Some(release) {
-        return if unspent { Act::Record { record: Slot { spent: intent.generation, ..slot.clone() } } } else { Act::Idle(Why::lossy("it runs what is wanted")) };
+        return if unspent { Act::Record { record: Slot { spent: intent.generation, ..slot.clone() } } } else { Act::Idle(Why::fixed("it runs what is wanted")) };
     }
     if intent.go == Go::Keep {
-        return Act::Idle(Why::lossy("told to stay"));
+        return Act::Idle(Why::fixed("told to stay"));
     }
     if let Err(why) = acceptable(&release, &intent.proofs, sight.policy, sight.seen)
         && !planted(Bug::BlockedAtReceiptOnly)
@@ -244,13 +244,13 @@ fn at_rest(slot: &Slot, held: &Held, sight: &Sight) -> Act {
         Bits::Staged(staged) if *staged == release => {}
         Bits::Failed(why) => return failed_to_stage(slot, intent, why, unspent),
         Bits::Absent | Bits::Staged(_) => return Act::Stage(release),
-        Bits::Working => return Act::Idle(Why::lossy("the bits are on their way")),
+        Bits::Working => return Act::Idle(Why::fixed("the bits are on their way")),
     }
     if !unspent {
-        return Act::Idle(Why::lossy(if intent.go == Go::Activate { "this permission was used" } else { "staged; waits for a permission" }));
+        return Act::Idle(if intent.go == Go::Activate { Why::fixed("this permission was used") } else { Why::fixed("staged; waits for a permission") });
     }
     if slot.pinned.is_some() && planted(Bug::PinnedSilently) {
-        return Act::Idle(Why::lossy("pinned"));
+        return Act::Idle(Why::fixed("pinned"));
     }
     if let Some(why) = against(slot, intent, release, sight) {
         return give_up(slot, intent, &why);
@@ -332,7 +332,7 @@ fn closed(slot: &Slot, run: &RunEntry, outcome: &Outcome) -> Slot {
             record.previous = way_back(slot, run);
             record.needs_hands = None;
             if run.kind == RunKind::LocalRollback {
-                record.pinned = Some(record.pinned.unwrap_or_else(|| Why::lossy("rolled back by hand")));
+                record.pinned = Some(record.pinned.unwrap_or_else(|| Why::fixed("rolled back by hand")));
             }
         }
         Outcome::RolledBack { why } => {

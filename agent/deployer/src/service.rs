@@ -14,6 +14,9 @@ const SHORT: Duration = Duration::from_secs(30);
 pub fn start(service: &Service) -> Result<(), String> {
     // Files of the unit, or drop-ins to it, may have been put in place a moment ago.
     systemctl(&["daemon-reload"], SHORT)?;
+    // A release that has died again and again leaves a unit that may not be started for a while: who comes behind it may. One
+    // that systemd does not know has nothing to forget.
+    let _ = systemctl(&["reset-failed", "--", &service.unit], SHORT);
     systemctl(&["start", "--", &service.unit], Duration::from_millis(service.timeout.0))?;
     let active = systemctl(&["is-active", "--quiet", "--", &service.unit], SHORT);
     active.map_err(|_| format!("{} is not active: see journalctl -u {}", service.unit, service.unit))

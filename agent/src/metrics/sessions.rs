@@ -1,7 +1,7 @@
-//! Which processes are an app's: those in the sessions that its hooks began (what a hook leaves behind is the application).
-//! The journals in the run directories name them; a hook's process leads its session (`agent/core/src/journal.rs`). Also those
-//! of the systemd unit that a release declares as its service, once a run has started it. What a service manager starts for a
-//! hook, or what begins a session of its own, is not found so.
+//! Which processes are an app's: what its hooks have left behind. They are in the sessions that the hooks began (the journals in
+//! the run directories name them; a hook's process leads its session, `agent/core/src/journal.rs`), or, if they made a session
+//! of their own as pm2 does, in the control groups of the units of our deployers. Also those of the systemd unit that a release
+//! declares as its service, once a run has started it. What a service manager starts for a hook is not found.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,7 +15,11 @@ use pilotage_shared::ids::BootId;
 use pilotage_shared::manifest::Manifest;
 use pilotage_shared::name::AppName;
 
+use crate::launch;
 use crate::layout::Layout;
+
+/// A deployer, its supervisors, and hooks that do not run yet: as the kernel says their names.
+const OURS: &str = "pilotage-deploy";
 
 /// What was read of the run directories; a journal is read again only when it has grown.
 #[derive(Debug)]
@@ -49,14 +53,14 @@ impl Sessions {
         for run in self.runs.values() {
             owners.extend(run.leaders.iter().filter(|l| !is_another(proc, l)).map(|leader| (leader.pid, &run.order.app)));
         }
-        let units = self.units();
-        if owners.is_empty() && units.is_empty() {
+        if self.runs.is_empty() {
             return apps;
         }
+        let units = self.units();
+        let tags = self.runs.iter().filter_map(|(path, run)| Some((tag(path.file_name()?.to_str()?)?, &run.order.app))).collect();
         for pid in numbers(proc) {
-            let Some(stat) = stat(proc, pid).filter(|s| !s.zombie) else { continue };
-            let of_unit = || if units.is_empty() { None } else { unit_of(proc, pid, &units) };
-            if let Some(app) = owners.get(&stat.session).copied().or_else(of_unit) {
+            let Some(stat) = stat(proc, pid).filter(|s| !s.zombie && !s.ours) else { continue };
+            if let Some(app) = owners.get(&stat.session).copied().or_else(|| by_group(proc, pid, &units, &tags)) {
                 apps.entry(app.clone()).or_default().insert(pid);
             }
         }
@@ -110,11 +114,17 @@ fn unit(order: &Request, journal: &Journal) -> Option<String> {
     appspec::parse(&text).ok()?.ours?.service.map(|service| service.unit)
 }
 
-/// The app in whose unit a process is: its control group, in whatever hierarchy, lies in the unit's.
-fn unit_of<'a>(proc: &Path, pid: i32, units: &BTreeMap<&str, &'a AppName>) -> Option<&'a AppName> {
+/// What stands for the app in the name of a run directory (`Layout::run`).
+fn tag(folder: &str) -> Option<&str> {
+    Some(folder.rsplit_once('-')?.0)
+}
+
+/// The app of the unit whose control group a process is in, in whatever hierarchy: its service, or that of a deployer, also one
+/// whose run directory was removed since (one pm2 serves many deployments).
+fn by_group<'a>(proc: &Path, pid: i32, units: &BTreeMap<&str, &'a AppName>, tags: &BTreeMap<&str, &'a AppName>) -> Option<&'a AppName> {
     let text = fs::read_to_string(proc.join(pid.to_string()).join("cgroup")).ok()?;
     let mut groups = text.lines().filter_map(|line| line.splitn(3, ':').nth(2)).flat_map(|path| path.split('/'));
-    groups.find_map(|group| units.get(group).copied())
+    groups.find_map(|group| units.get(group).or_else(|| tags.get(tag(launch::folder_of(group)?)?)).copied())
 }
 
 fn journal(folder: &Path) -> Journal {
@@ -143,14 +153,17 @@ fn is_another(proc: &Path, leader: &Process) -> bool {
 struct Stat {
     session: i32,
     zombie: bool,
+    ours: bool,
     started: u64,
 }
 
 fn stat(proc: &Path, pid: i32) -> Option<Stat> {
     let text = fs::read_to_string(proc.join(pid.to_string()).join("stat")).ok()?;
     // The name may hold anything, also brackets: fields are counted behind the last one.
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    Some(Stat { session: fields.get(3)?.parse().ok()?, zombie: matches!(*fields.first()?, "Z" | "X"), started: fields.get(19)?.parse().ok()? })
+    let (name, fields) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ours = name.split_once('(').is_some_and(|(_, name)| name == OURS);
+    Some(Stat { session: fields.get(3)?.parse().ok()?, zombie: matches!(*fields.first()?, "Z" | "X"), ours, started: fields.get(19)?.parse().ok()? })
 }
 
 fn numbers(proc: &Path) -> Vec<i32> {

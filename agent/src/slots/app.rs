@@ -21,7 +21,8 @@ use pilotage_shared::time::{Millis, Uptime};
 use tracing::warn;
 
 use super::Telling;
-use super::health::{Health, Means};
+use super::health::Health;
+use super::own_check::Means;
 use super::order::Order;
 use crate::config::Config;
 use crate::follow::{Following, Watched};

@@ -1,32 +1,16 @@
 //! How one app's health is asked, and what it has answered. The fleet's check outranks the package's own.
 
-use std::path::Path;
-
 use pilotage_agent_core::slot::Slot;
 use pilotage_agent_core::standing::Watched;
 use pilotage_shared::health::{HealthCheck, HealthNote, Probe, Standing};
 use pilotage_shared::name::{AppName, Why};
 use pilotage_shared::release::Release;
 use pilotage_shared::time::Uptime;
-use tokio::sync::mpsc;
 
-use super::order;
-use crate::config::Config;
+use super::own_check::{self, Means, own_check};
 use crate::layout::Layout;
 use crate::ledger::Check;
 use crate::watch::{Answer, Watch};
-
-/// What is needed to begin to ask.
-pub struct Means<'a> {
-    /// Where releases lie.
-    pub layout: &'a Layout,
-    /// The host's variables.
-    pub config: &'a Config,
-    /// Asks a package's own command.
-    pub deployer: &'a Path,
-    /// Where answers go.
-    pub answers: &'a mpsc::Sender<Answer>,
-}
 
 /// One app's health.
 #[derive(Default)]
@@ -69,7 +53,7 @@ impl Health {
     /// Asks what is to be asked now; what is asked already goes on.
     fn watch(&mut self, name: &AppName, slot: &Slot, means: &Means<'_>) {
         let Some(known) = &self.known else { return };
-        let own = || slot.running.and_then(|r| Some((order::own_check(means.layout, name, &r)?, Some(r))));
+        let own = || slot.running.and_then(|r| Some((own_check(means.layout, name, &r)?, Some(r))));
         let Some((check, of)) = known.health.clone().map(|check| (check, None)).or_else(own) else {
             (self.watch, self.watched, self.good) = (None, None, None);
             return;
@@ -78,7 +62,7 @@ impl Health {
             return;
         }
         let by_command = matches!(check.probe, Probe::Command { .. });
-        let asker = of.filter(|_| by_command).and_then(|release| order::asking(name, &release, &check, means));
+        let asker = of.filter(|_| by_command).and_then(|release| own_check::asking(name, &release, &check, means));
         self.watched = Some(Watched::new(&check, crate::clock::uptime()));
         self.good = None;
         self.watch = Some((Watch::start(name.clone(), check, &means.config.variables, asker, means.answers.clone()), of));
@@ -132,6 +116,6 @@ impl Health {
     /// The check that a run to this release waits for: the fleet's, else the package's own.
     pub fn of_run(&self, layout: &Layout, name: &AppName, release: &Release) -> Option<HealthCheck> {
         let fleet = self.known.as_ref().and_then(|known| known.health.clone());
-        fleet.or_else(|| order::own_check(layout, name, release))
+        fleet.or_else(|| own_check(layout, name, release))
     }
 }

@@ -2,20 +2,17 @@
 
 use pilotage_agent_core::run::{Changes, Contract, Kind, Request, Target};
 use pilotage_agent_core::slot::RunEntry;
-use pilotage_bundle::appspec;
 use pilotage_shared::health::HealthCheck;
 use pilotage_shared::intent::Intent;
-use pilotage_shared::manifest::Manifest;
 use pilotage_shared::name::{AppName, Version};
 use pilotage_shared::release::{PackageName, Release};
 use pilotage_shared::run::RunId;
 use pilotage_shared::time::Millis;
 use tracing::warn;
 
-use super::health::Means;
 use crate::config::Config;
 use crate::layout::Layout;
-use crate::watch::{self, Asker};
+use crate::watch;
 
 /// Of hooks, where no intent says it.
 const HOOK_TIMEOUT: Millis = Millis::seconds(3600);
@@ -76,22 +73,6 @@ fn resolved(app: &AppName, check: HealthCheck, config: &Config) -> HealthCheck {
             check
         }
     }
-}
-
-/// The check that a package declares for itself; none when it has none, or is not here.
-pub fn own_check(layout: &Layout, app: &AppName, release: &Release) -> Option<HealthCheck> {
-    let text = std::fs::read(layout.manifest(&release.package)).ok()?;
-    let manifest = Manifest::decode(&text).ok()?;
-    let spec = std::fs::read(layout.release(app, &release.package).join(&manifest.appspec)).ok()?;
-    appspec::parse(&spec).ok()?.health
-}
-
-/// Who asks a package's own command between runs.
-pub fn asking(app: &AppName, release: &Release, check: &HealthCheck, means: &Means<'_>) -> Option<Asker> {
-    let run = RunEntry { attempt: 0, kind: pilotage_agent_core::slot::RunKind::Again, deployment: None, release: *release, from: None };
-    let order = Order { app, run: &run, kind: Kind::GoBack, intent: None, config: means.config, layout: means.layout };
-    let request = order.request(|_| Some(check.clone()));
-    Some(Asker { program: means.deployer.to_owned(), order: serde_json::to_vec(&request).ok()? })
 }
 
 /// An intent names digests only; people's names for them are the coordinator's.

@@ -2,14 +2,10 @@
 //! was recorded is said with both sides. With another policy: where decisions would have differed.
 
 mod backtest;
-mod file;
 mod follow;
-pub mod play;
-pub mod policy;
 mod story;
 #[cfg(test)]
 mod tests;
-pub mod tried;
 mod until;
 mod what_if;
 
@@ -24,9 +20,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Form};
 use crate::render::words::size;
-pub use file::RecordingError;
-use file::Parts;
-use policy::Policy;
+use crate::recording::{Parts, Policy};
 use until::Until;
 
 /// Replay a deployment from what was recorded: the same decisions byte by byte, or others under another policy

@@ -13,7 +13,7 @@ use pilotage_shared::name::FleetName;
 use pilotage_shared::time::{Millis, Time};
 
 use super::words::{names, plural, thousands};
-use crate::command::replay::play::{Missing, Went};
+use crate::recording::{Missing, Went};
 use crate::output::safe;
 
 pub use backtest::{Row, row, table};

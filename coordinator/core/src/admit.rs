@@ -10,16 +10,13 @@ mod recovery;
 mod session;
 mod status;
 
-use pilotage_shared::digest::Digest;
-use pilotage_shared::ids::{DeploymentId, HostId};
 use pilotage_shared::limits::{IDEMPOTENCY_KEYS, IDEMPOTENCY_MS};
-use pilotage_shared::name::{AppName, HostName, Why};
+use pilotage_shared::name::Why;
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::time::Time;
-use pilotage_shared::wire::Welcome;
-use serde::{Deserialize, Serialize};
 
 use crate::allowed::{action, allowed};
+use crate::answer::Answer;
 use crate::change::Change;
 use crate::input::{Idempotency, Input, Request};
 use crate::rejected::Rejected;
@@ -32,41 +29,6 @@ pub struct Admitted {
     pub changes: Vec<Change>,
     /// For the sender.
     pub answer: Answer,
-}
-
-/// What a sender is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
-    /// It is so.
-    Done,
-    /// A session begins.
-    Welcome(Welcome),
-    /// No session; the connection ends.
-    Goodbye(Why),
-    /// This deployment.
-    Deployment(DeploymentId),
-    /// This host.
-    Host(HostId),
-    /// The fleet's members are now so many; these came and went (at most 20 of each are named).
-    Fleet {
-        /// Members now.
-        members: u32,
-        /// Hosts gained.
-        gained: Vec<HostName>,
-        /// Hosts lost.
-        lost: Vec<HostName>,
-    },
-    /// This package.
-    Package(Digest),
-    /// This configuration, and the deployment that brings it, where there is one.
-    Configuration {
-        /// Of which app.
-        app: AppName,
-        /// Its number.
-        number: u32,
-        /// Who brings it.
-        deployment: Option<DeploymentId>,
-    },
 }
 
 impl Admitted {

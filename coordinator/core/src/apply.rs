@@ -7,7 +7,8 @@ use pilotage_shared::ids::{DeploymentId, Generation};
 use pilotage_shared::name::{AppName, FleetName, HostName};
 use pilotage_shared::planted::{Bug, planted};
 
-use crate::change::{Change, Key, Touched};
+use crate::change::{Change, Touched};
+use crate::world::load::Key;
 use crate::world::{Course, Due, HostState, Live, Outcome, Slot, World};
 
 /// Ended deployments that are kept in the world for each fleet; older ones are in the history.

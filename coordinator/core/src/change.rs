@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::configuration::{Configuration, Held, Pair};
 use crate::world::recovery::Verdict;
+use crate::world::load::Key;
 use crate::world::{Because, Deployment, Fleet, Frozen, Host, IdempotencyKey, Loan, Note, Outcome, Package, Refused, Remembered};
 
 /// One change of state.
@@ -164,39 +165,6 @@ impl Change {
     pub fn is_fact(&self) -> bool {
         self.about() == About::Fact
     }
-}
-
-/// Names a stored record.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key {
-    /// The counter.
-    Counter,
-    /// Own epochs.
-    Epochs,
-    /// The counter at the start of each.
-    Starts,
-    /// The blocked list.
-    Blocked,
-    /// A host.
-    Host(HostName),
-    /// A fleet.
-    Fleet(FleetName),
-    /// A package.
-    Package(Digest),
-    /// A deployment.
-    Deployment(DeploymentId),
-    /// A slot.
-    Slot(AppName, HostName),
-    /// An answer.
-    Remembered(IdempotencyKey),
-    /// That the store was made of a backup.
-    Recovering,
-    /// A fleet that is left as it is.
-    Left(FleetName),
-    /// A configuration.
-    Configuration(AppName, u32),
-    /// A package with a configuration (none: without one) that is held.
-    HeldPair(Pair),
 }
 
 /// What a change touched: which records to store, which fleets to plan again, whose intents may differ. A touched fleet

@@ -12,6 +12,7 @@
 
 pub mod admit;
 pub mod allowed;
+pub mod answer;
 pub mod apply;
 pub mod change;
 pub mod counts;
@@ -23,10 +24,12 @@ pub mod replay;
 pub mod waiting;
 pub mod world;
 
-pub use admit::{Admitted, Answer, admit};
-pub use change::{Change, Key, Touched};
+pub use admit::{Admitted, admit};
+pub use answer::Answer;
+pub use change::{Change, Touched};
 pub use input::{Input, Request};
 pub use plan::{Plan, explain, plan};
 pub use rejected::Rejected;
 pub use waiting::{Cause, Waiting};
 pub use world::World;
+pub use world::load::Key;

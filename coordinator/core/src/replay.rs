@@ -24,7 +24,7 @@ use pilotage_shared::name::HostName;
 use pilotage_shared::time::Time;
 use serde::{Deserialize, Serialize};
 
-use crate::admit::Answer;
+use crate::answer::Answer;
 use crate::change::Change;
 
 pub use checkpoint::{Checkpoint, Life};

@@ -294,7 +294,7 @@ pub struct Remembered {
     /// SHA-256 of method, path and body.
     pub request: [u8; 32],
     /// What was answered.
-    pub answer: crate::admit::Answer,
+    pub answer: crate::answer::Answer,
     /// When.
     pub at: Time,
 }

@@ -6,7 +6,7 @@
 use std::io::Read as _;
 
 use bincode::Options;
-use pilotage_coordinator_core::change::Key;
+use pilotage_coordinator_core::world::load::Key;
 use pilotage_coordinator_core::world::load::Record as Fact;
 use pilotage_disk::records::VALUE_MAX;
 use pilotage_disk::{Record, Write};

@@ -78,7 +78,7 @@ says "old " h pilotage-agent status || fail "status does not know what was adopt
 old 2; pushed old 2
 old 3 7; pushed old 3
 applied old "http: 'http://localhost:9000/version'"
-turned old 3
+ended 4 old 3
 old_is 1 || fail "what was adopted is not back"
 deployed old 2
 old_is 2 || fail "2 does not serve"

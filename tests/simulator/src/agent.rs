@@ -25,7 +25,7 @@ use crate::machine::Machine;
 use crate::network::LinkId;
 use crate::truth::{Behaviours, RunDirectory};
 use app::{App, run_sight};
-use session::Session;
+use session::{Say, Session};
 
 /// Things that one step may do to one app before something is wrong with the simulator.
 const ACTS: usize = 20;
@@ -172,7 +172,10 @@ impl Agent {
                     *slot = *record;
                 }
                 memory.watch(intent.health.as_ref(), intent.first_install, uptime);
-                machine.checks.insert(intent.app.clone(), (intent.health.clone(), intent.first_install));
+                let known = machine.checks.get(&intent.app).is_some_and(|(check, first)| *check == intent.health && *first == intent.first_install);
+                if !known {
+                    machine.checks.insert(intent.app.clone(), (intent.health.clone(), intent.first_install));
+                }
                 memory.held.intent = Some(intent);
                 None
             }
@@ -413,13 +416,19 @@ impl Agent {
     /// Says what there is to say: a status when something changed or the last was not answered, else a heartbeat.
     fn report(&mut self, machine: &Machine, uptime: Uptime, out: &mut Vec<Output>) {
         let Some(session) = &mut self.session else { return };
-        let mut said = BTreeMap::new();
-        for (app, memory) in &self.apps {
-            let Some(slot) = machine.disk.slots.get(app) else { continue };
-            let phase = machine.runs.get(app).map(|u| u.run.directory.phase());
-            said.insert(app.clone(), memory.says(slot, phase, uptime));
-        }
-        let Some(frame) = session.say(said, machine.disk.host.blocked.version, uptime) else { return };
+        let apps = &self.apps;
+        let says = || {
+            apps.iter().filter_map(|(app, memory)| {
+                let phase = machine.runs.get(app).map(|u| u.run.directory.phase());
+                Some((app.clone(), memory.says(machine.disk.slots.get(app)?, phase, uptime)))
+            })
+        };
+        let version = machine.disk.host.blocked.version;
+        let frame = match session.has_to_say(says(), version, uptime) {
+            None => return,
+            Some(Say::Heartbeat) => session.heartbeat(uptime),
+            Some(Say::Status) => session.status(says().collect(), version, uptime),
+        };
         if let Frame::Status(status) = &frame {
             for (app, memory) in &mut self.apps {
                 if let Some(slot) = machine.disk.slots.get(app) {

@@ -10,6 +10,7 @@ pub mod kinds;
 mod matrix;
 pub mod phase;
 pub mod rule;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use std::fmt;
 pub use fault::{Fault, Strikes};
 pub use phase::HostPhase;
 pub use rule::Rule;
+use tally::Tally;
 
 /// So many seeds at least must have met everything.
 pub const ENOUGH: u64 = 5000;
@@ -44,7 +46,7 @@ pub(crate) use listed;
 /// Counts by group and kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
-    counts: BTreeMap<(&'static str, &'static str), u64>,
+    counts: Tally,
     pairs: BTreeMap<(HostPhase, Fault), u64>,
     /// The smallest distance between what served and the floor, over all moments at which a host was taken; negative only
     /// where hosts died by themselves.
@@ -54,7 +56,12 @@ pub struct Coverage {
 impl Coverage {
     /// One more of this kind.
     pub fn count(&mut self, group: &'static str, kind: &'static str) {
-        *self.counts.entry((group, kind)).or_default() += 1;
+        self.counts.add((group, kind), 1);
+    }
+
+    /// So many more of this kind.
+    pub fn count_many(&mut self, group: &'static str, kind: &'static str, n: u64) {
+        self.counts.add((group, kind), n);
     }
 
     /// A rule has bitten.
@@ -74,7 +81,7 @@ impl Coverage {
 
     /// How many there were.
     pub fn of(&self, group: &'static str, kind: &'static str) -> u64 {
-        self.counts.get(&(group, kind)).copied().unwrap_or(0)
+        self.counts.all().get(&(group, kind)).copied().unwrap_or(0)
     }
 
     /// How often this fault has struck a host in this phase.
@@ -89,8 +96,8 @@ impl Coverage {
 
     /// Adds another's.
     pub fn join(&mut self, other: &Coverage) {
-        for (key, n) in &other.counts {
-            *self.counts.entry(*key).or_default() += n;
+        for (of, n) in other.counts.all() {
+            self.counts.add(of, n);
         }
         for (key, n) in &other.pairs {
             *self.pairs.entry(*key).or_default() += n;
@@ -102,8 +109,9 @@ impl Coverage {
 
     /// Every kind that was never met, though it can be.
     pub fn kinds_missed(&self) -> Vec<String> {
+        let counts = self.counts.all();
         let named = |group: &'static str, kinds: &[&'static str]| {
-            let missed = kinds.iter().filter(|kind| self.of(group, kind) == 0 && except::kind(group, kind).is_none());
+            let missed = kinds.iter().filter(|kind| !counts.contains_key(&(group, **kind)) && except::kind(group, kind).is_none());
             missed.map(|kind| format!("{group} {kind}")).collect::<Vec<_>>()
         };
         let rules: Vec<_> = Rule::ALL.iter().map(|rule| rule.name()).collect();
@@ -132,7 +140,7 @@ impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut group = "";
         let mut line = String::new();
-        for ((g, kind), n) in &self.counts {
+        for ((g, kind), n) in &self.counts.all() {
             let item = format!("{kind} {n}");
             if *g != group || line.len() + item.len() > 140 {
                 if !line.is_empty() {

@@ -7,6 +7,7 @@ pub mod capacity;
 pub mod course;
 pub mod grant;
 pub mod host;
+pub mod roster;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,6 +20,7 @@ use pilotage_shared::time::Time;
 
 use course::New;
 pub use grant::{Grant, Grants};
+use roster::Roster;
 
 /// Lives of coordinators that a host does not go back to, at least (R33).
 const REMEMBERED: usize = 8;
@@ -106,6 +108,8 @@ pub struct Promises {
     pub counted: BTreeMap<(AppName, HostName), Time>,
     /// Permissions as they were derived.
     pub grants: Grants,
+    /// The members of each fleet.
+    pub roster: Roster,
     /// Automatic rollbacks since a person's release of what was new in them (promise 6).
     pub rollbacks: BTreeMap<(FleetName, New), BTreeSet<DeploymentId>>,
     /// Generations that each ledger has begun, and the highest it has seen (promise 8).
@@ -140,6 +144,7 @@ pub struct Promises {
 impl Promises {
     /// Another coordinator is looked at from now on.
     pub fn take_ledgers(&mut self) -> Ledgers {
+        self.roster.forget();
         Ledgers {
             words: std::mem::take(&mut self.words),
             rollbacks: std::mem::take(&mut self.rollbacks),
@@ -151,6 +156,7 @@ impl Promises {
 
     /// One that was looked at before is again.
     pub fn put_ledgers(&mut self, ledgers: Ledgers) {
+        self.roster.forget();
         let Ledgers { words, rollbacks, acknowledged, ahead, recovering } = ledgers;
         (self.words, self.rollbacks, self.acknowledged, self.ahead, self.recovering) = (words, rollbacks, acknowledged, ahead, recovering);
     }

@@ -32,6 +32,8 @@ pub struct Report {
     pub steps: u64,
     /// The newest lines, when they were asked for.
     pub trace: Vec<String>,
+    /// Of all lines, when it was asked for.
+    pub digest: Option<u64>,
     /// What was done to the world.
     pub deeds: Vec<Deed>,
 }
@@ -90,11 +92,13 @@ pub struct Scale {
     pub tail: usize,
     /// How many hosts its world begins with; none: the seed draws a few.
     pub hosts: Option<u64>,
+    /// Its whole trace is digested, to compare it with that of another build.
+    pub digest: bool,
 }
 
 /// Runs a seed; keeps so many lines of its trace.
 pub fn run(seed: u64, tail: usize) -> Report {
-    run_at(seed, Scale { tail, hosts: None })
+    run_at(seed, Scale { tail, ..Scale::default() })
 }
 
 /// Runs a seed in a world of a certain size.
@@ -119,9 +123,7 @@ pub fn run_at(seed: u64, scale: Scale) -> Report {
     let Seed { stage: Stage { sim, .. }, deeds, .. } = run;
     let mut coverage = sim.coverage.clone();
     for (kind, n) in &sim.network.tally {
-        for _ in 0..*n {
-            coverage.count("network", kind);
-        }
+        coverage.count_many("network", kind, *n);
     }
-    Report { seed, broken: sim.promises.broken.clone(), coverage, steps: sim.steps(), trace: sim.trace.lines().cloned().collect(), deeds }
+    Report { seed, broken: sim.promises.broken.clone(), coverage, steps: sim.steps(), trace: sim.trace.lines().cloned().collect(), digest: sim.trace.digest(), deeds }
 }

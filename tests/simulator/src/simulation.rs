@@ -8,6 +8,7 @@ mod doubles;
 mod hosts;
 mod operate;
 mod phase;
+mod queue;
 mod rules;
 pub mod telling;
 mod watcher;
@@ -29,6 +30,7 @@ use crate::promises::Promises;
 use crate::rng::Rng;
 use crate::trace::{BEGINNING, Trace};
 use crate::truth::Behaviours;
+use queue::Queue;
 use telling::Telling;
 
 /// Events of one run at most, in a small world and for each host of a large one; more is a storm.
@@ -125,7 +127,7 @@ pub struct Simulation {
     next_begin_dies: BTreeSet<HostName>,
     /// Agents whose processes are stopped, until then.
     stalled: BTreeMap<HostName, Time>,
-    queue: BTreeMap<(Time, u64), Event>,
+    queue: Queue,
     serial: u64,
     taken: u64,
     wakes: BTreeMap<HostName, (Time, u64)>,
@@ -166,7 +168,7 @@ impl Simulation {
             next_fetch_fails: BTreeSet::new(),
             next_begin_dies: BTreeSet::new(),
             stalled: BTreeMap::new(),
-            queue: BTreeMap::new(),
+            queue: Queue::default(),
             serial: 0,
             taken: 0,
             wakes: BTreeMap::new(),
@@ -184,12 +186,8 @@ impl Simulation {
 
     /// Lets time pass; stops early when a promise is broken.
     pub fn run_until(&mut self, end: Time) {
-        while let Some(entry) = self.queue.first_entry() {
-            let at = entry.key().0;
-            if at > end || self.promises.broken.is_some() {
-                break;
-            }
-            let ((_, serial), event) = entry.remove_entry();
+        while self.queue.next_at().is_some_and(|at| at <= end) && self.promises.broken.is_none() {
+            let Some(((at, serial), event)) = self.queue.pop() else { break };
             self.now = self.now.max(at);
             self.taken += 1;
             let most = EVENTS.max(self.machines.len() as u64 * EVENTS_PER_HOST);
@@ -203,7 +201,7 @@ impl Simulation {
 
     /// Takes the next event; false when there is none.
     pub fn step(&mut self) -> bool {
-        match self.queue.first_key_value().map(|((at, _), _)| *at) {
+        match self.queue.next_at() {
             Some(at) => {
                 self.run_until(at);
                 true
@@ -262,14 +260,15 @@ impl Simulation {
                 self.strikes(fault, &host);
             }
         }
-        for at in arrivals {
-            let frame = Box::new(frame.clone());
-            let event = match from {
-                Side::Host => Event::Up { link, frame, sent },
-                Side::Coordinator => Event::Down { link, frame },
-            };
-            self.plan_event(at, event);
+        let arrives = |frame: Frame| match from {
+            Side::Host => Event::Up { link, frame: Box::new(frame), sent },
+            Side::Coordinator => Event::Down { link, frame: Box::new(frame) },
+        };
+        let Some((last, others)) = arrivals.split_last() else { return };
+        for at in others {
+            self.plan_event(*at, arrives(frame.clone()));
         }
+        self.plan_event(*last, arrives(frame));
     }
 
     /// One side gives a connection up; the other learns of it when the network lets it.

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
+
 use crate::coverage::Coverage;
 use crate::promises::Violation;
 use crate::seed::{self, Scale};
@@ -40,6 +42,10 @@ pub struct Swept {
     pub steps: u64,
     /// Those that broke a promise, by number.
     pub failed: Vec<(u64, Violation)>,
+    /// Steps and digest of each, by number, when they were asked for.
+    pub digests: Vec<(u64, u64, u64)>,
+    /// What its threads have spent of processors: whoever else runs on this machine does not count.
+    pub spent: Duration,
     /// How long it took.
     pub took: Duration,
 }
@@ -48,6 +54,11 @@ impl Swept {
     /// Seeds each second.
     pub fn rate(&self) -> f64 {
         self.seeds as f64 / self.took.as_secs_f64().max(0.001)
+    }
+
+    /// Events in a second of one processor.
+    pub fn step_rate_per_core(&self) -> f64 {
+        self.steps as f64 / self.spent.as_secs_f64().max(0.001)
     }
 
     /// Events each second, of all cores together.
@@ -80,7 +91,12 @@ pub fn sweep(wanted: &Sweep<'_>, tell: &mut dyn FnMut(&Swept) -> ControlFlow<()>
                     (wanted.prepare)();
                     while !over() {
                         let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= wanted.seeds || done.send(seed::run_at(wanted.first + number, wanted.scale)).is_err() {
+                        let before = spent();
+                        if number >= wanted.seeds {
+                            return;
+                        }
+                        let report = seed::run_at(wanted.first + number, wanted.scale);
+                        if done.send((report, spent().saturating_sub(before))).is_err() {
                             return;
                         }
                     }
@@ -92,9 +108,10 @@ pub fn sweep(wanted: &Sweep<'_>, tell: &mut dyn FnMut(&Swept) -> ControlFlow<()>
         loop {
             let mut news = false;
             match reports.recv_timeout(TELL_EVERY) {
-                Ok(report) => {
+                Ok((report, spent)) => {
                     swept.coverage.join(&report.coverage);
-                    (swept.seeds, swept.steps) = (swept.seeds + 1, swept.steps + report.steps);
+                    (swept.seeds, swept.steps, swept.spent) = (swept.seeds + 1, swept.steps + report.steps, swept.spent + spent);
+                    swept.digests.extend(report.digest.map(|digest| (report.seed, report.steps, digest)));
                     news = report.broken.is_some();
                     swept.failed.extend(report.broken.map(|broken| (report.seed, broken)));
                 }
@@ -112,7 +129,13 @@ pub fn sweep(wanted: &Sweep<'_>, tell: &mut dyn FnMut(&Swept) -> ControlFlow<()>
     });
     swept.took = begun.elapsed();
     swept.failed.sort_by_key(|(number, _)| *number);
+    swept.digests.sort_unstable();
     swept
+}
+
+/// What this thread has spent of a processor so far; nothing where the machine does not say.
+fn spent() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 #[cfg(test)]

@@ -8,14 +8,20 @@ use pilotage_shared::name::AppName;
 use pilotage_shared::status::{SlotStatus, Status};
 use pilotage_shared::time::{Millis, Time};
 
+/// FNV-1a, for digests: no stranger chooses the lines.
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+
 /// When simulated time begins; nothing depends on it.
 pub const BEGINNING: Time = Time(1_000_000_000_000);
 
-/// The newest lines.
+/// The newest lines, and what all lines came to.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     lines: VecDeque<String>,
     keep: usize,
+    /// Of every line so far, where two runs are to be compared.
+    digest: Option<u64>,
 }
 
 impl Trace {
@@ -26,18 +32,34 @@ impl Trace {
 
     /// Keeps the newest lines.
     pub fn keeping(keep: usize) -> Self {
-        Self { lines: VecDeque::new(), keep }
+        Self { lines: VecDeque::new(), keep, digest: None }
+    }
+
+    /// The same, and a digest of all lines: two runs with the same one were the same run.
+    pub fn digesting(keep: usize) -> Self {
+        Self { digest: Some(FNV_BASIS), ..Self::keeping(keep) }
+    }
+
+    /// Of all lines so far.
+    pub fn digest(&self) -> Option<u64> {
+        self.digest
     }
 
     /// Adds a line.
     pub fn line(&mut self, now: Time, text: impl FnOnce() -> String) {
+        if self.keep == 0 && self.digest.is_none() {
+            return;
+        }
+        let line = format!("{:>9} {}", since_beginning(now), text());
+        let bytes = line.bytes().chain([b'\n']);
+        self.digest = self.digest.map(|digest| bytes.fold(digest, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(FNV_PRIME)));
         if self.keep == 0 {
             return;
         }
         if self.lines.len() == self.keep {
             self.lines.pop_front();
         }
-        self.lines.push_back(format!("{:>9} {}", since_beginning(now), text()));
+        self.lines.push_back(line);
     }
 
     /// All that were kept.

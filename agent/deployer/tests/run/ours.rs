@@ -85,10 +85,10 @@ fn a_preflight_that_fails_begins_nothing_and_says_why() {
 
 /// A systemd of which nothing but its answers is there.
 fn with_systemd(world: &World) {
-    world.program("systemctl", "[ \"$1\" = --no-ask-password ] && shift\necho \"$*\" >> @/trace\ncase \"$1\" in\nstart) if [ -e @/broken ]; then echo 'Job for web.service failed.' >&2; exit 1; fi; touch @/active;;\nstop) rm -f @/active;;\nis-active) test -e @/active;;\nesac");
+    world.program("systemctl", "[ \"$1\" = --no-ask-password ] && shift\necho \"$*\" >> @/trace\ncase \"$1\" in\nstart) if [ -e @/broken ]; then echo 'Job for web.service failed.' >&2; exit 1; fi; touch @/active;;\nstop) rm -f @/active;;\nreset-failed) exit 1;;\nis-active) test -e @/active;;\nesac");
 }
 
-const START: [&str; 3] = ["daemon-reload", "start -- web.service", "is-active --quiet -- web.service"];
+const START: [&str; 4] = ["daemon-reload", "reset-failed -- web.service", "start -- web.service", "is-active --quiet -- web.service"];
 
 #[test]
 fn a_service_needs_no_scripts() {
@@ -117,7 +117,7 @@ fn a_service_needs_no_scripts() {
     assert!(deployer.wait().unwrap().success());
     let Outcome::RolledBack { why } = report(&run).outcome else { panic!("{}", log(&run)) };
     assert_eq!(why.as_str(), "starting the service failed: systemctl start: Job for web.service failed.");
-    let back = [&["stop -- web.service", "daemon-reload", "start -- web.service", "stop -- web.service"][..], &START].concat();
+    let back = [&["stop -- web.service"][..], &START[..3], &["stop -- web.service"], &START].concat();
     assert_eq!(trace(&world), back);
     assert!(world.path("active").exists());
 }

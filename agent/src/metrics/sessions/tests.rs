@@ -134,6 +134,26 @@ fn the_processes_of_the_unit_that_is_its_service_are_the_apps() {
 }
 
 #[test]
+fn daemons_that_left_their_hooks_session_are_found_in_our_units() {
+    let mut world = World::new();
+    let daemon = |world: &World, pid: i32, run: &str| {
+        world.process(pid, pid, 1, 'S');
+        let group = format!("1:name=systemd:/pilotage.slice/pilotage-runs.slice/pilotage-run-{run}-5000.service\n0::/\n");
+        fs::write(world.proc().join(pid.to_string()).join("cgroup"), group).unwrap();
+    };
+    world.run("a-1", "web", BOOT, &[(100, 5000)]);
+    world.run("b-1", "db", BOOT, &[(200, 6000)]);
+    for (pid, run) in [(110, "a-1"), (111, "a-0"), (120, "c-1"), (210, "b-1")] {
+        daemon(&world, pid, run);
+    }
+    // The deployer itself is no application.
+    daemon(&world, 112, "a-1");
+    fs::write(world.proc().join("112/stat"), "112 (pilotage-deploy) S 1 112 112 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0\n").unwrap();
+    world.process(200, 200, 6000, 'S');
+    world.check(&[("web", &[110, 111]), ("db", &[200, 210])]);
+}
+
+#[test]
 fn a_journal_that_grows_is_read_again_and_a_run_that_is_swept_forgotten() {
     let mut world = World::new();
     world.run("a-1", "web", BOOT, &[(100, 5000)]);

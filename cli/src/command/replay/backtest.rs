@@ -6,13 +6,11 @@ use pilotage_coordinator_core::replay::case;
 use pilotage_coordinator_core::replay::{Played, Player, Turn};
 use pilotage_shared::time::Time;
 
-use super::play::{Watch, play};
-use super::policy::Policy;
-use super::tried::Tried;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Form};
 use crate::render::replay as render;
+use crate::recording::{Policy, Tried, Watch, play};
 
 struct Backtest<'a> {
     policy: &'a Policy,

@@ -12,12 +12,12 @@ use pilotage_shared::time::Time;
 use serde_json::{Value, json};
 
 use super::not_recorded;
-use super::play::{Watch, Went, play};
 use super::until::Until;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Form};
 use crate::render::replay::{self as render, Line};
+use crate::recording::{Watch, Went, play};
 
 struct Follow<'a> {
     id: &'a DeploymentId,

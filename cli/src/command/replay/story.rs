@@ -14,10 +14,10 @@ use pilotage_shared::ids::DeploymentId;
 use pilotage_simulator::story::tell;
 
 use super::not_recorded;
-use super::play::{Watch, play};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
+use crate::recording::{Watch, play};
 use script::Script;
 
 /// A story of more hosts is none.

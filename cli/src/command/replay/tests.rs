@@ -15,12 +15,10 @@ use pilotage_simulator::network::Rates;
 use pilotage_simulator::simulation::Simulation;
 use pilotage_simulator::truth::Behaviour;
 
-use super::policy::Policy;
-use super::tried::Tried;
 use super::{begun, story};
-use crate::command::replay::play::{Watch, play};
 use crate::fleet_file;
 use crate::render::replay as render;
+use crate::recording::{Policy, Tried, Watch, play};
 
 /// Version 1.0.0 everywhere, then 1.1.0, which two hosts refuse.
 fn recorded() -> (Vec<u8>, DeploymentId) {

@@ -7,13 +7,11 @@ use pilotage_coordinator_core::replay::{Played, Player, Turn};
 use pilotage_shared::ids::DeploymentId;
 
 use super::not_recorded;
-use super::play::{Watch, play};
-use super::policy::Policy;
-use super::tried::Tried;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Form};
 use crate::render::replay as render;
+use crate::recording::{Policy, Tried, Watch, play};
 
 struct WhatIf<'a> {
     id: &'a DeploymentId,
@@ -57,7 +55,7 @@ impl Watch for WhatIf<'_> {
         match Tried::new(player, deployment, self.policy) {
             Ok(tried) => self.tried = Some(tried),
             Err(failure) => {
-                self.failed = Some(failure);
+                self.failed = Some(failure.into());
                 return ControlFlow::Break(());
             }
         }

@@ -4,8 +4,8 @@ use super::super::columns::{Align, columns};
 use super::super::words::plural;
 use super::offset;
 use super::what_if::{ended, kind};
-use crate::command::replay::policy::Policy;
-use crate::command::replay::tried::{GoesOn, Tried};
+use crate::recording::Policy;
+use crate::recording::{GoesOn, Tried};
 
 /// One deployment.
 pub struct Row {

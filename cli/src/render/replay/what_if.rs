@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::super::words::names;
 use super::said::{because, decision, request_refused};
 use super::{NAMED, offset, waits};
-use crate::command::replay::policy::Policy;
-use crate::command::replay::tried::{GoesOn, Tried};
+use crate::recording::Policy;
+use crate::recording::{GoesOn, Tried};
 
 /// What kind of difference it is, in few words.
 pub fn kind(tried: &Tried, departure: &Departure) -> String {

@@ -4,7 +4,8 @@ use pilotage_shared::digest::Digest;
 use pilotage_shared::name::{AppName, FleetName};
 use pilotage_shared::release::Release;
 
-use super::{Admitted, Answer, deploy, fleet, recovery};
+use super::{Admitted, deploy, fleet, recovery};
+use crate::answer::Answer;
 use crate::change::Change;
 use crate::rejected::Rejected;
 use crate::world::configuration::{Configuration, Numbers, Pair};

@@ -8,7 +8,8 @@ use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 
 use super::fleet::{can_keep_floors, find};
-use super::{Admitted, Answer, recovery};
+use super::{Admitted, recovery};
+use crate::answer::Answer;
 use crate::change::Change;
 use crate::input::What;
 use crate::rejected::Rejected;

@@ -7,7 +7,8 @@ use pilotage_shared::health::Probe;
 use pilotage_shared::name::{FleetName, HostName};
 use pilotage_shared::policy::Amount;
 
-use super::{Admitted, Answer};
+use super::Admitted;
+use crate::answer::Answer;
 use crate::change::Change;
 use crate::rejected::Rejected;
 use crate::waiting::NAMED;

@@ -10,7 +10,8 @@ use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::time::Time;
 
 use super::fleet::{can_keep_floors, no_overlap};
-use super::{Admitted, Answer};
+use super::Admitted;
+use crate::answer::Answer;
 use crate::change::Change;
 use crate::rejected::Rejected;
 use crate::world::{Host, HostState, Note, World};

@@ -5,7 +5,8 @@ use pilotage_shared::name::{FleetName, Why};
 use pilotage_shared::planted::{Bug, planted};
 
 use super::fleet::find;
-use super::{Admitted, Answer, recovery};
+use super::{Admitted, recovery};
+use crate::answer::Answer;
 use crate::change::Change;
 use crate::rejected::Rejected;
 use crate::world::configuration::Held;

@@ -4,7 +4,8 @@ use pilotage_shared::digest::Digest;
 use pilotage_shared::intent::Blocked;
 use pilotage_shared::name::{AppName, Version};
 
-use super::{Admitted, Answer};
+use super::Admitted;
+use crate::answer::Answer;
 use crate::change::Change;
 use crate::rejected::Rejected;
 use crate::world::configuration::Pair;

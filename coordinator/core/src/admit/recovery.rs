@@ -1,6 +1,7 @@
 //! A person goes on after a restore (R34).
 
-use super::{Admitted, Answer};
+use super::Admitted;
+use crate::answer::Answer;
 use crate::change::Change;
 use crate::rejected::Rejected;
 use crate::waiting::NAMED;

@@ -8,7 +8,8 @@ use pilotage_shared::status::Heartbeat;
 use pilotage_shared::time::Time;
 use pilotage_shared::wire::{Hello, VERSION, Welcome};
 
-use super::{Admitted, Answer};
+use super::Admitted;
+use crate::answer::Answer;
 use crate::change::Change;
 use crate::rejected::Rejected;
 use crate::world::{Host, HostState, Live, World};

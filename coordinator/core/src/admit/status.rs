@@ -10,7 +10,8 @@ use pilotage_shared::status::{SlotStatus, Status};
 use pilotage_shared::time::Time;
 
 use super::session::{current, host_of};
-use super::{Admitted, Answer};
+use super::Admitted;
+use crate::answer::Answer;
 use crate::change::Change;
 use crate::rejected::Rejected;
 use crate::world::{Frozen, Live, Refused, Slot, World};

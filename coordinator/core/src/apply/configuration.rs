@@ -5,7 +5,8 @@ use pilotage_shared::name::AppName;
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 
-use crate::change::{Key, Touched};
+use crate::change::Touched;
+use crate::world::load::Key;
 use crate::world::World;
 use crate::world::configuration::{Configuration, Held, Pair};
 

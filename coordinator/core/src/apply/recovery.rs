@@ -3,8 +3,9 @@
 use pilotage_shared::name::FleetName;
 use pilotage_shared::time::Time;
 
-use crate::change::{Key, Touched};
+use crate::change::Touched;
 use crate::world::recovery::{Left, Recovering, Stage, Verdict};
+use crate::world::load::Key;
 use crate::world::{Note, World};
 
 impl World {

@@ -90,6 +90,11 @@ impl Budget {
         self.keeps(facts, 0)
     }
 
+    /// R15 for any unused loan: asked for now, it would be one too many.
+    pub fn has_too_many(&self) -> bool {
+        self.limit.is_some_and(|limit| self.in_change > limit)
+    }
+
     /// For each scope of the member: the others that count are enough.
     fn keeps(&self, facts: &Facts, itself: u32) -> Result<(), Cause> {
         let short = |name: String, s: &Scope| Cause::Floor { scope: name, counted: s.counted, floor: s.floor, members: s.members };

@@ -15,8 +15,8 @@ use crate::world::facts::{Bar, Counted, Facts};
 /// How one member stands to the end of the deployment.
 enum Place {
     Done,
-    /// Not as it should be, and it may end so; named.
-    Exception { needs_hands: bool },
+    /// Not as it should be, and the deployment may end so; named.
+    Exception(Cause),
     /// Something is still to happen, by itself.
     Moving(Cause),
     /// Wants capacity: `lend` has said what is missing, or pausing or unheard members have stopped it.
@@ -43,10 +43,13 @@ pub fn finish(view: &View, decision: &mut Decision) {
         }
         let cause = match place(view, facts) {
             Place::Done => continue,
-            Place::Exception { needs_hands } => {
-                hands |= needs_hands;
+            Place::Exception(cause) => {
+                hands |= matches!(cause, Cause::NeedsHands | Cause::Refused);
                 left_behind.extend(hosts.iter().take(NAMED).cloned());
-                continue;
+                if view.fleet.active {
+                    continue;
+                }
+                cause
             }
             Place::Wanting => {
                 moving += n;
@@ -179,11 +182,11 @@ fn place(view: &View, facts: &Facts) -> Place {
         return Place::Moving(Cause::InChange);
     }
     if facts.has_refused(&to, view.fleet.newest) {
-        return Place::Exception { needs_hands: !forward };
+        return Place::Exception(Cause::Refused);
     }
     match facts.bar {
-        Some(Bar::Pinned) => return Place::Exception { needs_hands: false },
-        Some(Bar::NeedsHands) if !forward => return Place::Exception { needs_hands: true },
+        Some(Bar::Pinned) => return Place::Exception(Cause::Pinned),
+        Some(Bar::NeedsHands) if !forward => return Place::Exception(Cause::NeedsHands),
         Some(Bar::NeedsHands) => return Place::Standing(Cause::NeedsHands),
         Some(Bar::Maintenance) => return Place::Standing(Cause::Maintenance),
         Some(Bar::Quarantined | Bar::Cordoned | Bar::Declines) | None => {}
@@ -194,7 +197,7 @@ fn place(view: &View, facts: &Facts) -> Place {
             Counted::Settling => Place::Moving(Cause::Settling),
             Counted::Unknown => Place::Standing(Cause::Unknown),
             // Failed, and within tolerance, or the deployment would have turned (R21).
-            Counted::Down => Place::Exception { needs_hands: false },
+            Counted::Down => Place::Exception(Cause::Refused),
             Counted::Unreachable | Counted::Unheard => Place::Standing(Cause::Unreachable),
         };
     }

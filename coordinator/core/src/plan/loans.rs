@@ -80,7 +80,8 @@ fn verdict(view: &View, budget: &Budget, facts: &Facts) -> Verdict {
         return Verdict::Withdraw;
     }
     let free = facts.standing == Counted::Down;
-    if !free && (loan.while_down || budget.still_keeps(facts).is_err()) && !planted(Bug::NoRejudge) {
+    let short = budget.has_too_many() || !free && (loan.while_down || budget.still_keeps(facts).is_err());
+    if short && !planted(Bug::NoRejudge) {
         return Verdict::Withdraw;
     }
     if release == loan.release { Verdict::Keep } else { Verdict::Replace(release) }

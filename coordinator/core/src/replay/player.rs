@@ -7,7 +7,8 @@ use pilotage_shared::time::Time;
 
 use super::codec::{bytes, echo};
 use super::{Checkpoint, Decided, Planned, Said, Taken, Turn, redact};
-use crate::admit::{Answer, admit};
+use crate::admit::admit;
+use crate::answer::Answer;
 use crate::change::Change;
 use crate::input::Input;
 use crate::plan::{self, plan};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use pilotage_shared::ids::{Epoch, Generation};
+use pilotage_shared::digest::Digest;
+use pilotage_shared::ids::{DeploymentId, Epoch, Generation};
 use pilotage_shared::intent::Blocked;
 use pilotage_shared::name::{AppName, FleetName, HostName};
 use pilotage_shared::planted::{Bug, planted};
@@ -11,7 +12,39 @@ use serde::{Deserialize, Serialize};
 use super::configuration::{Configuration, Pair};
 use super::recovery::{Left, Recovering};
 use super::{Deployment, Due, Fleet, Hold, Host, IdempotencyKey, Package, Remembered, Settings, Slot, World};
-use crate::change::Key;
+
+/// Names a stored record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// The counter.
+    Counter,
+    /// Own epochs.
+    Epochs,
+    /// The counter at the start of each.
+    Starts,
+    /// The blocked list.
+    Blocked,
+    /// A host.
+    Host(HostName),
+    /// A fleet.
+    Fleet(FleetName),
+    /// A package.
+    Package(Digest),
+    /// A deployment.
+    Deployment(DeploymentId),
+    /// A slot.
+    Slot(AppName, HostName),
+    /// An answer.
+    Remembered(IdempotencyKey),
+    /// That the store was made of a backup.
+    Recovering,
+    /// A fleet that is left as it is.
+    Left(FleetName),
+    /// A configuration.
+    Configuration(AppName, u32),
+    /// A package with a configuration (none: without one) that is held.
+    HeldPair(Pair),
+}
 
 /// One stored record with its key's parts.
 #[expect(clippy::large_enum_variant, reason = "records pass through one at a time; a box for each would cost more")]

@@ -163,7 +163,7 @@ impl App {
                 (self.bits, self.working) = (Bits::Staged(release), None);
             }
             (_, false) => {
-                self.bits = Bits::Failed(Why::lossy("fetching failed: connection reset"));
+                self.bits = Bits::Failed(Why::fixed("fetching failed: connection reset"));
                 self.working = Some((release, until + TRY_AGAIN, false));
             }
         }
@@ -204,8 +204,12 @@ impl App {
             Bits::Staged(release) => Some(*release),
             Bits::Absent | Bits::Working | Bits::Failed(_) => None,
         };
-        let last = self.answer.map_or("", |good| if good { "200 OK" } else { "503 Service Unavailable" });
-        let note = HealthNote { last: Why::lossy(last), for_ms: 0 };
+        let last = match self.answer {
+            None => Why::default(),
+            Some(true) => Why::fixed("200 OK"),
+            Some(false) => Why::fixed("503 Service Unavailable"),
+        };
+        let note = HealthNote { last, for_ms: 0 };
         pilotage_agent_core::slot::status(slot, staged, phase, self.standing(slot, now), note)
     }
 

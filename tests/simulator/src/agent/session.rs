@@ -17,6 +17,15 @@ const REMEMBERED: usize = 64;
 /// One status of so many carries readings of the host.
 const READ_EVERY: u64 = 16;
 
+/// What is to be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Say {
+    /// It differs, or the last was not answered in time.
+    Status,
+    /// The last one still holds.
+    Heartbeat,
+}
+
 /// A session.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -99,25 +108,43 @@ impl Session {
         self.sent.iter().find(|(beat, _)| *beat == intent.answers.beat).map(|(_, at)| *at)
     }
 
-    /// The frame to send now, if any: a status when it differs or the last was not answered in time, else a heartbeat.
-    pub fn say(&mut self, slots: BTreeMap<AppName, SlotStatus>, blocked_version: u64, now: Uptime) -> Option<Frame> {
-        let changed = self.said.as_ref() != Some(&(slots.clone(), blocked_version));
-        let due = now >= self.next_beat;
-        if !changed && !due {
+    /// Is there a frame to send now: something was not said yet, or the next is due?
+    pub fn has_to_say(&self, slots: impl Iterator<Item = (AppName, SlotStatus)>, blocked_version: u64, now: Uptime) -> Option<Say> {
+        let changed = match &self.said {
+            Some((said, version)) if *version == blocked_version => {
+                let mut found = 0;
+                let same = slots.inspect(|_| found += 1).all(|(app, slot)| said.get(&app) == Some(&slot));
+                !same || found != said.len()
+            }
+            Some(_) | None => true,
+        };
+        if !changed && now < self.next_beat {
             return None;
         }
+        Some(if changed || !self.is_answered() { Say::Status } else { Say::Heartbeat })
+    }
+
+    /// That nothing has changed.
+    pub fn heartbeat(&mut self, now: Uptime) -> Frame {
+        self.beats(now);
+        Frame::Heartbeat(Heartbeat { session_n: self.id.n, seq: self.seq, beat: self.beat })
+    }
+
+    /// All that there is to say.
+    pub fn status(&mut self, slots: BTreeMap<AppName, SlotStatus>, blocked_version: u64, now: Uptime) -> Frame {
+        self.beats(now);
+        self.seq += 1;
+        self.said = Some((slots.clone(), blocked_version));
+        let metrics = self.seq.is_multiple_of(READ_EVERY).then(|| HostMetrics { uptime_seconds: now.0 / 1000, ..HostMetrics::default() });
+        Frame::Status(Status { session: self.id, seq: self.seq, beat: self.beat, blocked_version, slots, metrics })
+    }
+
+    fn beats(&mut self, now: Uptime) {
         self.beat += 1;
         self.next_beat = now + self.heartbeat;
         self.sent.push_back((self.beat, now));
         if self.sent.len() > REMEMBERED {
             self.sent.pop_front();
         }
-        if !changed && self.is_answered() {
-            return Some(Frame::Heartbeat(Heartbeat { session_n: self.id.n, seq: self.seq, beat: self.beat }));
-        }
-        self.seq += 1;
-        self.said = Some((slots.clone(), blocked_version));
-        let metrics = self.seq.is_multiple_of(READ_EVERY).then(|| HostMetrics { uptime_seconds: now.0 / 1000, ..HostMetrics::default() });
-        Some(Frame::Status(Status { session: self.id, seq: self.seq, beat: self.beat, blocked_version, slots, metrics }))
     }
 }

@@ -11,13 +11,15 @@ use pilotage_shared::name::{AppName, HostName};
 use pilotage_shared::time::{Millis, Time};
 
 use super::Promises;
-use super::grant::{Grant, Other, Scope, fleet_of, limit, looked_at, may_count, members};
+use super::grant::{Grant, Other, Scope, fleet_of, limit, may_count};
 use crate::coordinator::Coordinator;
 use crate::coverage::Coverage;
 
 /// The truth about one member at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Truth {
+    /// Which machine of its name it is.
+    pub join: u32,
     /// Its application answers well.
     pub serves: bool,
     /// The machine is on, and something of ours is installed.
@@ -73,11 +75,11 @@ impl Promises {
             return self.breaks("P2 permission", || format!("{host} was taken by generation {generation}, which nobody derived"));
         };
         let short = |scopes: &[Scope], world: Option<&World>| {
-            let margins = scopes.iter().map(|scope| (scope, self.margin(scope, &grant, &intent.app, world, truth, now)));
+            let margins = scopes.iter().map(|scope| (scope, self.margin(scope, &grant, (&intent.app, host), world, truth, now)));
             margins.min_by_key(|(_, margin)| margin.total()).filter(|(_, margin)| margin.total() < 0).map(|(s, m)| (s.clone(), m))
         };
         for scope in &grant.scopes {
-            let margin = self.margin(scope, &grant, &intent.app, world, truth, now);
+            let margin = self.margin(scope, &grant, (&intent.app, host), world, truth, now);
             coverage.margin(i64::from(margin.up) - i64::from(scope.floor));
         }
         let Some((scope, margin)) = short(&grant.scopes, world) else { return };
@@ -97,7 +99,7 @@ impl Promises {
             return coverage.count("host", "taken under a policy that has changed");
         }
         let up = |other: &&Other| !truth.get(&other.host).is_some_and(|t| t.available(&grant, now));
-        let missing = scope.others.iter().filter(up).map(|other| format!("{} {:?}", other.host, truth.get(&other.host))).collect::<Vec<_>>().join(", ");
+        let missing = scope.beside(host).filter(up).map(|other| format!("{} {:?}", other.host, truth.get(&other.host))).collect::<Vec<_>>().join(", ");
         self.breaks("P1 floor", || {
             format!(
                 "{host} was taken by generation {} while {} others were up and {} had died by themselves in scope {}, floor {} (permission derived at {}; not up: {missing})",
@@ -112,9 +114,9 @@ impl Promises {
     }
 
     /// What stays in a scope when this host is taken now.
-    fn margin(&self, scope: &Scope, grant: &Grant, app: &AppName, world: Option<&World>, truth: &BTreeMap<HostName, Truth>, now: Time) -> Margin {
+    fn margin(&self, scope: &Scope, grant: &Grant, (app, host): (&AppName, &HostName), world: Option<&World>, truth: &BTreeMap<HostName, Truth>, now: Time) -> Margin {
         let mut margin = Margin { up: 0, died: 0, floor: scope.floor };
-        for other in &scope.others {
+        for other in scope.beside(host) {
             let Some(truth) = truth.get(&other.host) else { continue };
             if self.doubtful.contains(&other.host) {
                 margin.up += 1;
@@ -128,8 +130,10 @@ impl Promises {
             let any = self.counted.get(&(app.clone(), other.host.clone())).copied();
             // Its clock may go too slowly, by a hundredth at most.
             let unseen_for = Millis(grant.unseen_for.0 * 102 / 100);
+            // Whom people have replaced by a new machine under its name has left by their word, not by ours (PROTOCOL §7 f).
+            let replaced = truth.join != other.join && other.counted_by.is_some();
             let dead = |made: Time| truth.own_deaths.iter().any(|death| *death + unseen_for >= made);
-            if other.counted_by.is_some_and(dead) || any.is_some_and(dead) {
+            if replaced || other.counted_by.is_some_and(dead) || any.is_some_and(dead) {
                 margin.died += 1;
             }
         }
@@ -156,7 +160,7 @@ impl Promises {
         let Some(own) = self.grants.find(host, begins).filter(|grant| grant.limit.is_some()) else { return };
         // Who left and was brought back by people was no member when one of the two was permitted: then nobody could count it
         // (PROTOCOL §7 f; its own loan has travelled with it, R14).
-        let knew = |grant: &Grant, name: &HostName| grant.scopes.first().is_some_and(|fleet| fleet.others.iter().any(|other| other.host == *name));
+        let knew = |grant: &Grant, name: &HostName| grant.scopes.first().is_some_and(|fleet| fleet.others.get(name).is_some());
         let limits: Vec<u32> = runs
             .iter()
             .filter_map(|(name, intent)| Some((*name, self.grants.find(name, intent)?)))
@@ -172,18 +176,13 @@ impl Promises {
     /// R10, R11, from the records alone: the others of each scope that count now are enough. Who is down is free.
     fn keeps_the_floor(&mut self, world: &World, fleet: &Fleet, host: &HostName) {
         let app = &fleet.spec.app;
-        let heard = |name: &HostName| world.live.get(name).is_some_and(|l| l.heard && l.reachable);
-        let status = |name: &HostName| world.slot(app, name).and_then(|s| s.status.as_ref());
-        if heard(host) && status(host).is_some_and(|s| s.standing == Standing::Down) {
+        let heard = world.live.get(host).is_some_and(|l| l.heard && l.reachable);
+        let status = world.slot(app, host).and_then(|s| s.status.as_ref());
+        if heard && status.is_some_and(|s| s.standing == Standing::Down) {
             return;
         }
-        let counts = |name: &HostName| {
-            let lent = world.slot(app, name).is_some_and(|s| s.loan.is_some());
-            let available = status(name).is_some_and(|s| s.standing == Standing::Available && s.run.is_none());
-            heard(name) && may_count(world, name) && available && !lent
-        };
-        for scope in self.scopes(world, fleet, host) {
-            let counted = scope.others.iter().filter(|o| counts(&o.host)).count() as u32;
+        for scope in self.present_scopes(world, fleet, host) {
+            let counted = scope.others.counting_beside(host);
             self.must(counted >= scope.floor, "1 lent above the floor", || {
                 format!("{host} is lent while {counted} others count in scope {}, floor {}", scope.name, scope.floor)
             });
@@ -200,15 +199,13 @@ impl Promises {
         let running = status.and_then(|s| s.running);
         let left_alone = !fleet.active && fleet.unsettled.is_some() && running.is_some() && (running == fleet.unsettled || running == fleet.settled);
         self.must(!left_alone || replaced, "10 a stopped deployment moves nobody", || format!("{host} is lent for {:?} after {} was stopped", loan.release, fleet.newest));
-        if replaced || !looked_at(world.hosts.len(), host) {
+        if replaced {
             return;
         }
         self.keeps_the_floor(world, fleet, host);
-        let Some(limit) = limit(world, fleet) else { return };
-        let busy = |m: &&HostName| {
-            world.slot(app, m).is_some_and(|s| s.loan.is_some() || s.status.as_ref().is_some_and(|s| s.run.is_some()))
-        };
-        let in_change = members(world, fleet).filter(busy).count() as u32;
+        let all = self.present_members(world, fleet);
+        let Some(limit) = limit(world, fleet, all.count()) else { return };
+        let in_change = all.busy();
         self.must(in_change < limit, "batch", || format!("{host} is lent while {in_change} of at most {limit} are in change"));
     }
 }

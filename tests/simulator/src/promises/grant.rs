@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use pilotage_coordinator_core::World;
 use pilotage_coordinator_core::world::{Course, Fleet, HostState};
+use pilotage_shared::health::Standing;
 use pilotage_shared::ids::{DeploymentId, Generation, SessionId};
 use pilotage_shared::intent::{Answers, Go, Intent};
 use pilotage_shared::name::{AppName, HostName};
 use pilotage_shared::time::{Millis, Time};
 
 use super::Promises;
+use super::roster::Members;
 
 /// Permissions that are remembered for each host and app; older ones cannot be fresh any more.
 const REMEMBERED: usize = 64;
@@ -22,19 +24,32 @@ pub struct Scope {
     pub name: String,
     /// Must stay.
     pub floor: u32,
-    /// The other members.
-    pub others: Vec<Other>,
+    /// Its members, the host itself among them.
+    pub others: Members,
 }
 
-/// Another member of a scope.
+impl Scope {
+    /// The other members.
+    pub fn beside<'a>(&'a self, host: &'a HostName) -> impl Iterator<Item = &'a Other> {
+        self.others.iter().filter(move |other| other.host != *host)
+    }
+}
+
+/// A member of a scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Other {
     /// Who.
     pub host: HostName,
+    /// Which machine of that name (DESIGN §1).
+    pub join: u32,
     /// When it had made the status by which it counted; none when it did not.
     pub counted_by: Option<Time>,
     /// It was neither in maintenance nor in quarantine.
     pub could: bool,
+    /// It counted, by what the coordinator had stored of it (R10).
+    pub counts: bool,
+    /// It held a loan, or reported a run.
+    pub busy: bool,
 }
 
 /// One permission.
@@ -133,8 +148,10 @@ impl Promises {
         }
         let check = fleet.and_then(|f| f.spec.health.as_ref());
         let looked_at = fleet.filter(|_| looked_at(world.hosts.len(), host));
+        let scopes = looked_at.map(|f| self.present_scopes(world, f, host)).unwrap_or_default();
+        let all = scopes.first().map_or(0, |scope| scope.others.count());
         let carried = self.grants.carried.entry((intent.app.clone(), host.clone())).or_default();
-        *carried = (*carried).max(looked_at.and_then(|f| limit(world, f)).unwrap_or(u32::MAX));
+        *carried = (*carried).max(looked_at.and_then(|f| limit(world, f, all)).unwrap_or(u32::MAX));
         let limit = Some(*carried).filter(|l| *l < u32::MAX);
         let grant = Grant {
             generation: intent.generation,
@@ -142,7 +159,7 @@ impl Promises {
             answers: intent.answers,
             deployment: intent.deployment.clone(),
             at: now,
-            scopes: looked_at.map(|f| self.scopes(world, f, host)).unwrap_or_default(),
+            scopes,
             limit,
             watched: check.is_some(),
             healthy_for: check.map_or(Millis(0), |h| h.healthy_for),
@@ -162,17 +179,9 @@ impl Promises {
     /// The host's scopes as the records say now.
     pub fn scopes(&self, world: &World, fleet: &Fleet, host: &HostName) -> Vec<Scope> {
         let Some(own) = world.hosts.get(host) else { return Vec::new() };
-        let other = |name: &HostName| {
-            let lent = world.slot(&fleet.spec.app, name).is_some_and(|s| s.loan.is_some());
-            let word = self.words.get(&(fleet.spec.app.clone(), name.clone()));
-            let heard = world.live.get(name).is_some_and(|l| l.heard && l.reachable);
-            let counted_by = word.filter(|w| w.counts && !lent && heard).map(|w| w.made);
-            Other { host: name.clone(), counted_by, could: may_count(world, name) }
-        };
-        let scope = |name: String, floor: u32, all: Vec<&HostName>| Scope {
-            name,
-            floor,
-            others: all.into_iter().filter(|m| *m != host).map(other).collect(),
+        let scope = |name: String, floor: u32, all: Vec<&HostName>| {
+            let all: Vec<Other> = all.into_iter().map(|m| self.other(world, &fleet.spec.app, m)).collect();
+            Scope { name, floor, others: Members::new(&all) }
         };
         let all: Vec<&HostName> = members(world, fleet).collect();
         let mut scopes = vec![scope("fleet".into(), fleet.spec.floor.round_up(all.len() as u32), all.clone())];
@@ -184,6 +193,21 @@ impl Promises {
         }
         scopes
     }
+
+    /// One member, as records, sessions and admitted words say.
+    pub(super) fn other(&self, world: &World, app: &AppName, name: &HostName) -> Other {
+        let slot = world.slot(app, name);
+        let lent = slot.is_some_and(|s| s.loan.is_some());
+        let status = slot.and_then(|s| s.status.as_ref());
+        let word = self.words.get(&(app.clone(), name.clone()));
+        let heard = world.live.get(name).is_some_and(|l| l.heard && l.reachable);
+        let counted_by = word.filter(|w| w.counts && !lent && heard).map(|w| w.made);
+        let could = may_count(world, name);
+        let available = status.is_some_and(|s| s.standing == Standing::Available && s.run.is_none());
+        let busy = lent || status.is_some_and(|s| s.run.is_some());
+        let join = world.hosts.get(name).map_or(0, |h| h.id.join);
+        Other { host: name.clone(), join, counted_by, could, counts: heard && could && available && !lent, busy }
+    }
 }
 
 /// A member in maintenance or in quarantine never counts (R11, R28).
@@ -191,9 +215,9 @@ pub fn may_count(world: &World, host: &HostName) -> bool {
     world.hosts.get(host).is_some_and(|h| h.state == HostState::Active && h.quarantined.is_none())
 }
 
-/// How many may be in change now; none on the way back.
-pub fn limit(world: &World, fleet: &Fleet) -> Option<u32> {
+/// How many of all members may be in change now; none on the way back.
+pub fn limit(world: &World, fleet: &Fleet, all: u32) -> Option<u32> {
     let back = fleet.active && world.newest(fleet).is_some_and(|d| matches!(d.course, Course::Back { .. }));
     let parallel = fleet.spec.parallel.filter(|_| !back)?;
-    Some(parallel.round_down(members(world, fleet).count() as u32).max(1))
+    Some(parallel.round_down(all).max(1))
 }

@@ -36,6 +36,8 @@ impl Stage {
         self.sim.network.rates = Rates { late: 0, lost: 0, repeated: 0, ..self.sim.network.rates };
         self.sim.luck = Luck::default();
         self.sim.nothing_comes();
+        // Else the hosts' people would speak to agents that do not listen.
+        self.sim.end_stalls();
         self.sim.end_old_coordinator();
         for host in self.hosts.clone() {
             self.sim.heal(&host);

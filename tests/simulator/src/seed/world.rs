@@ -55,7 +55,7 @@ pub fn make(seed: u64, scale: Scale) -> Seed {
         deck.push((Action::Lie, 80));
     }
     let mut stage = Stage::new();
-    stage.sim.trace = Trace::keeping(scale.tail);
+    stage.sim.trace = if scale.digest { Trace::digesting(scale.tail) } else { Trace::keeping(scale.tail) };
     let mut seed = Seed { stage, deeds: Vec::new(), rng, deck, apps, zones, pushed: 0, size: scale.hosts, later: None, liar: lies == 1 };
     seed.perform(Deed::Draws { seed: draws, heartbeat });
     // The network's draws are a stream of their own: that which it has had from the beginning.

@@ -59,7 +59,7 @@ impl Simulation {
     }
 
     pub(super) fn put_in(&mut self, origin: Origin, by: Principal, via: Via, request: Request) {
-        let reason = Reason::lossy("simulated");
+        let reason = Reason::fixed("simulated");
         self.inbox.push((origin, Input { by, via, reason, at: self.now, idempotency: self.key.take(), request }));
     }
 
@@ -150,7 +150,7 @@ impl Simulation {
         }
         for host in &drained.hang_up {
             if let Some(link) = self.links_of.remove(host) {
-                self.send(link, Side::Coordinator, Frame::Goodbye(Why::lossy("session over")));
+                self.send(link, Side::Coordinator, Frame::Goodbye(Why::fixed("session over")));
                 self.close(link, Side::Coordinator);
             }
         }
@@ -210,6 +210,7 @@ impl Simulation {
                 if let Some(machine) = machine {
                     self.promises.speaks(host, &machine, made);
                 }
+                self.promises.roster.touch(host);
                 for app in &self.spoken_of {
                     self.promises.words.remove(&(app.clone(), host.clone()));
                 }
@@ -333,6 +334,7 @@ impl Simulation {
         self.trace.line(self.now, || "coordinator starts".into());
         self.coordinator.boot(self.now);
         self.promises.words.clear();
+        self.promises.roster.forget();
         if let Some(world) = self.coordinator.world() {
             self.promises.remembered(world);
             if !world.epochs.is_empty() {

@@ -218,6 +218,13 @@ impl Simulation {
         }
     }
 
+    /// Agents whose processes were stopped go on.
+    pub fn end_stalls(&mut self) {
+        for host in std::mem::take(&mut self.stalled).into_keys() {
+            self.with_agent(&host, |agent, machine, outside| agent.step(machine, outside));
+        }
+    }
+
     /// When a stalled agent goes on.
     pub(super) fn stalled_until(&self, host: &HostName) -> Option<Time> {
         self.stalled.get(host).copied().filter(|until| *until > self.now)

@@ -316,6 +316,7 @@ impl Simulation {
 pub fn truth(machine: &Machine, app: &AppName, simulation: &Simulation) -> Truth {
     let application = machine.apps.get(app);
     Truth {
+        join: machine.id.join,
         serves: machine.on && application.is_some_and(|a| a.serves(machine.name(), &simulation.behaviours, simulation.now)),
         installed: machine.on && application.is_some_and(|a| a.installed.is_some()),
         in_change: machine.runs.contains_key(app),

@@ -1,6 +1,6 @@
 //! Watches every change as it is applied: the promises about it, the counts, the trace, the telling.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pilotage_agent_core::run::Kind;
 use pilotage_coordinator_core::{Change, World};
@@ -43,7 +43,7 @@ impl Witness for Watcher<'_> {
             _ => None,
         };
         let (machines, alone) = (self.machines, self.alone);
-        let doubtful = self.promises.doubtful.clone();
+        let doubtful = if of.is_some() { self.promises.doubtful.clone() } else { BTreeSet::new() };
         // What is only started again by its host stays what it is (R27).
         let moves = |underway: &Underway| underway.run.directory.request.kind != Kind::GoBack;
         let truth = |host: &HostName| {
@@ -69,5 +69,6 @@ impl Witness for Watcher<'_> {
             Change::Thawed { fleet } if !planned => self.promises.ahead.retain(|(f, _), _| f != fleet),
             _ => {}
         }
+        self.promises.roster.change(world, change);
     }
 }

@@ -9,7 +9,8 @@ use pilotage_shared::time::{Millis, Time};
 use pilotage_shared::wire::Hello;
 
 use super::*;
-use crate::admit::{Answer, admit};
+use crate::admit::admit;
+use crate::answer::Answer;
 use crate::input::{Input, Request, Via};
 use crate::replay::{Piece, Player};
 use crate::world::{Settings, World};

@@ -7,7 +7,8 @@ use pilotage_shared::name::{FleetName, HostName};
 use pilotage_shared::time::Time;
 
 use super::{CHECKPOINT, HostRef, Short, TURNS, bytes, echo, frame};
-use crate::admit::{Admitted, Answer};
+use crate::admit::Admitted;
+use crate::answer::Answer;
 use crate::change::Change;
 use crate::input::Input;
 use crate::replay::{Checkpoint, Decided, Planned, Said, Taken, Turn, redact};

@@ -28,6 +28,9 @@ struct Arguments {
     /// How many hosts each world begins with, instead of a few that are drawn.
     #[arg(long)]
     hosts: Option<u64>,
+    /// Print steps and a digest of the whole trace of each seed: two builds that print the same behave the same.
+    #[arg(long)]
+    digests: bool,
     /// Print the trace of the first seed also when it holds.
     #[arg(long)]
     trace: bool,
@@ -103,5 +106,5 @@ fn shortest(number: u64, plant: &[String]) -> ExitCode {
 
 /// The tail of a seed's trace.
 fn trace_of(number: u64, arguments: &Arguments) -> String {
-    seed::run_at(number, seed::Scale { tail: arguments.tail, hosts: arguments.hosts }).trace.join("\n")
+    seed::run_at(number, seed::Scale { tail: arguments.tail, hosts: arguments.hosts, digest: false }).trace.join("\n")
 }

@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         first: arguments.first_seed,
         seeds: arguments.seeds.unwrap_or(if arguments.seconds.is_some() { u64::MAX } else { SEEDS }),
         within: arguments.seconds.map(Duration::from_secs),
-        scale: Scale { tail: 0, hosts: arguments.hosts },
+        scale: Scale { tail: 0, hosts: arguments.hosts, digest: arguments.digests },
         prepare: &|| planted::plant_here(&arguments.plant),
         stop: &stop,
     };
@@ -48,6 +48,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         if told > 0 && !arguments.keep_going { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     progress.clear();
+    for (number, steps, digest) in &swept.digests {
+        println!("seed {number}: {steps} steps, {digest:016x}");
+    }
     if let Some((number, broken)) = swept.failed.first() {
         if !arguments.keep_going {
             println!("seed {number}: {broken}\n{}", trace_of(*number, arguments));
@@ -82,13 +85,14 @@ fn again(number: u64, arguments: &Arguments) -> String {
 fn summary(swept: &Swept) -> String {
     let margin = swept.coverage.margin.map_or_else(|| "no host was taken".to_owned(), |m| format!("worst floor margin {m}"));
     format!(
-        "{} seeds in {:.1} s on {} cores ({:.0} seeds/s), {} steps ({:.0}/s), {margin}, {} failed",
+        "{} seeds in {:.1} s on {} cores ({:.0} seeds/s), {} steps ({:.0}/s, {:.0}/s of each core's time), {margin}, {} failed",
         swept.seeds,
         swept.took.as_secs_f64(),
         cores(),
         swept.rate(),
         swept.steps,
         swept.step_rate(),
+        swept.step_rate_per_core(),
         swept.failed.len()
     )
 }

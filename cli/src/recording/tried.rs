@@ -8,8 +8,7 @@ use pilotage_coordinator_core::world::Deployment;
 use pilotage_shared::fleet::FleetSpec;
 use pilotage_shared::health::HealthCheck;
 
-use super::policy::Policy;
-use crate::failure::Failure;
+use super::policy::{Policy, PolicyError};
 
 /// How it went, and where it would have gone otherwise.
 pub struct Tried {
@@ -42,7 +41,7 @@ fn adjust(policy: &Policy) -> impl Fn(&FleetSpec) -> FleetSpec + '_ {
 
 impl Tried {
     /// It begins in the next turn of this replay.
-    pub fn new(player: &Player, deployment: &Deployment, policy: &Policy) -> Result<Tried, Failure> {
+    pub fn new(player: &Player, deployment: &Deployment, policy: &Policy) -> Result<Tried, PolicyError> {
         let id = &deployment.id;
         let mut check = None;
         if let Some(fleet) = player.world.fleets.get(&id.fleet) {

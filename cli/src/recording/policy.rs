@@ -3,11 +3,11 @@
 
 use pilotage_shared::fleet::{FleetSpec, OnFailure, OnLeave};
 use pilotage_shared::health::{HealthCheck, Probe};
+use pilotage_shared::name::FleetName;
 use pilotage_shared::time::Millis;
 use serde_json::{Map, Value, json};
 
-use crate::failure::Failure;
-use crate::fleet_file;
+use crate::fleet_file::{self, FleetFileError};
 
 /// Short words for keys of the fleet file.
 const SHORT: &[(&str, &str)] = &[
@@ -42,13 +42,44 @@ const NOT_TOLD: &[(&str, &str)] = &[
     ("first_install", "what hosts do with empty slots"),
 ];
 
+/// Why it is no policy, or none of this fleet's.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// Not a setting.
+    #[error("--what-if {text:?}: write KEY=VALUE, as floor=80% or batch=2 (none takes a key away); known keys: {known}, floor.LABEL")]
+    Setting {
+        /// As it was typed.
+        text: String,
+        /// What could stand there.
+        known: String,
+    },
+    /// About a check that the fleet does not have.
+    #[error("--what-if {policy}: {fleet} has no health check, so there is no {key}")]
+    NoCheck {
+        /// As it was typed.
+        policy: String,
+        /// Whose.
+        fleet: FleetName,
+        /// Which key.
+        key: String,
+    },
+    /// The fleet file would not be one.
+    #[error("--what-if {policy}: {source}")]
+    Fleet {
+        /// As it was typed.
+        policy: String,
+        /// What is wrong with it.
+        source: FleetFileError,
+    },
+}
+
 /// What is to be otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy(Vec<(String, String)>);
 
 impl Policy {
     /// Reads `floor=80%`, or several behind commas.
-    pub fn parse(texts: &[String]) -> Result<Policy, Failure> {
+    pub fn parse(texts: &[String]) -> Result<Policy, PolicyError> {
         let mut settings: Vec<(String, String)> = Vec::new();
         for text in texts {
             let first = settings.len();
@@ -59,7 +90,7 @@ impl Policy {
                     None if settings.len() > first => settings.last_mut().into_iter().for_each(|(_, value)| *value = format!("{value},{part}")),
                     None => {
                         let known: Vec<&str> = SHORT.iter().map(|(short, _)| *short).chain(KEYS.iter().copied()).collect();
-                        return Err(Failure::Usage(format!("--what-if {text:?}: write KEY=VALUE, as floor=80% or batch=2 (none takes a key away); known keys: {}, floor.LABEL", known.join(" "))));
+                        return Err(PolicyError::Setting { text: text.clone(), known: known.join(" ") });
                     }
                 }
             }
@@ -74,17 +105,17 @@ impl Policy {
     }
 
     /// The declaration with this policy.
-    pub fn of(&self, spec: &FleetSpec) -> Result<FleetSpec, Failure> {
+    pub fn of(&self, spec: &FleetSpec) -> Result<FleetSpec, PolicyError> {
         let times = |(key, _): &&(String, String)| key.starts_with("health.") && !["http", "tcp", "unit"].iter().any(|kind| key.ends_with(kind));
         let asked = spec.health.is_some() || self.0.iter().any(|(key, value)| key.starts_with("health") && (value.contains(':') || value == "none"));
         if let Some((key, _)) = self.0.iter().find(times).filter(|_| !asked) {
-            return Err(Failure::Usage(format!("--what-if {}: {} has no health check, so there is no {key}", self.words(), spec.name)));
+            return Err(PolicyError::NoCheck { policy: self.words(), fleet: spec.name.clone(), key: key.clone() });
         }
         let mut file = written(spec);
         for (key, value) in &self.0 {
             set(&mut file, key, value);
         }
-        let bad = |error| Failure::Usage(format!("--what-if {}: {error}", self.words()));
+        let bad = |source| PolicyError::Fleet { policy: self.words(), source };
         fleet_file::parse(&Value::Object(file).to_string()).map_err(bad)
     }
 
@@ -185,7 +216,7 @@ mod tests {
         fleet_file::parse(text).unwrap()
     }
 
-    fn policy(texts: &[&str]) -> Result<Policy, Failure> {
+    fn policy(texts: &[&str]) -> Result<Policy, PolicyError> {
         Policy::parse(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
     }
 

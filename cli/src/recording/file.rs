@@ -6,8 +6,6 @@ use std::io::{BufReader, ErrorKind, Read};
 use pilotage_coordinator_core::replay::Piece;
 use pilotage_coordinator_core::replay::codec::{CodecError, HEAD, Head, MAGIC, Reader};
 
-use crate::failure::Failure;
-
 /// With it zstd's own files begin.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -41,9 +39,9 @@ pub struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     /// Of these bytes.
-    pub fn new(bytes: &'a [u8]) -> Result<Parts<'a>, Failure> {
+    pub fn new(bytes: &'a [u8]) -> Result<Parts<'a>, RecordingError> {
         let input: Box<dyn Read + 'a> = match bytes.starts_with(&ZSTD) {
-            true => Box::new(zstd::stream::read::Decoder::with_buffer(bytes).map_err(RecordingError::from)?),
+            true => Box::new(zstd::stream::read::Decoder::with_buffer(bytes)?),
             false => Box::new(bytes),
         };
         Ok(Parts { input: Box::new(BufReader::new(input)), reader: Reader::default(), ready: VecDeque::new(), begun: false, over: false })

@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 use pilotage_coordinator_core::replay::{Difference, Piece, Played, Player, Rift, Turn};
 use pilotage_shared::time::Time;
 
-use super::file::Parts;
-use crate::failure::Failure;
+use super::file::{Parts, RecordingError};
 
 /// Sees a replay as it goes.
 pub trait Watch {
@@ -39,7 +38,7 @@ pub struct Went {
 pub type Missing = u64;
 
 /// Plays it to its end, to a difference, or until the watcher has seen enough.
-pub fn play(bytes: &[u8], watch: &mut dyn Watch) -> Result<Went, Failure> {
+pub fn play(bytes: &[u8], watch: &mut dyn Watch) -> Result<Went, RecordingError> {
     let mut went = Went::default();
     let mut player: Option<Player> = None;
     let mut position = 0;
