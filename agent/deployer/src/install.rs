@@ -20,6 +20,7 @@ pub mod permissions;
 pub mod plan;
 pub mod put;
 pub mod ready;
+pub mod rules;
 pub mod spec;
 pub mod stage;
 pub mod switch;
@@ -67,6 +68,9 @@ pub enum InstallError {
     /// E3, E8, E10, E11.
     #[error("permissions: {0}")]
     Permissions(String),
+    /// E18.
+    #[error(transparent)]
+    Rules(#[from] rules::RulesError),
     /// A file of our own.
     #[error("failed to keep a record")]
     Durable(#[from] pilotage_disk::durable::DurableError),

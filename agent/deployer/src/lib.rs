@@ -22,4 +22,5 @@ pub mod reboot;
 pub mod seal;
 pub mod service;
 pub mod shared;
+pub mod tool;
 pub mod verify;

@@ -26,7 +26,7 @@ use crate::install::installed::{self, Installed};
 use crate::install::links::{self, Links};
 use crate::install::plan::{self, Originals, Source};
 use crate::install::ready;
-use crate::install::{InstallError, context, foreign, handed, kept, switch, sweep, unswitch};
+use crate::install::{InstallError, context, foreign, handed, kept, rules, switch, sweep, unswitch};
 use crate::layout::Layout;
 use crate::prepare::{self, PrepareError, Prepared};
 use crate::{drain, offered, probe, reboot, seal, service, shared, verify};
@@ -238,17 +238,14 @@ impl Run {
         if self.file.journal().pending().is_none() {
             self.file.record(Entry::Began { task, process: None })?;
         }
-        let end = match self.try_own(task) {
-            Ok(()) => End::good(),
-            Err(end) => end,
-        };
+        let end = self.try_own(task).unwrap_or_else(|end| end);
         self.file.record(Entry::Ended { task, end })
     }
 
-    fn try_own(&self, task: Task) -> Result<(), End> {
+    fn try_own(&self, task: Task) -> Result<End, End> {
         let package = self.request.to.release.package;
         let failed = |error: InstallError| end::own(&error);
-        match task {
+        let done = match task {
             Task::Verify => {
                 verify::verify(&self.layout, &package, &self.prepared).map_err(|e| end::own(&e))?;
                 shared::link(&self.layout, &self.layout.release(&package), &self.prepared.to.shared).map_err(failed)?;
@@ -256,15 +253,16 @@ impl Run {
             }
             Task::Keep => self.keep().map_err(failed),
             Task::Prepare => self.prepare_files(),
-            Task::Switch => self.switch(),
-            Task::Unswitch => self.unswitch(),
+            Task::Switch => return self.switch(),
+            Task::Unswitch => return self.unswitch(),
             Task::Health(side) => self.health(side),
             Task::Commit => self.commit(),
             Task::Drain => self.drain(),
             Task::Stop(side) => self.service(side, service::stop),
             Task::Start(side) => self.service(side, service::start),
             Task::Hook { .. } => Ok(()),
-        }
+        };
+        done.map(|()| End::good())
     }
 
     fn declared(&self, side: Side) -> &Declared {
@@ -315,12 +313,12 @@ impl Run {
         done.map_err(|e| end::own(&e))
     }
 
-    fn switch(&self) -> Result<(), End> {
+    fn switch(&self) -> Result<End, End> {
         shared::dress(&self.layout, &self.prepared.to.shared).map_err(|e| end::own(&e))?;
         let links = self.links().map_err(|e| end::own(&e))?;
         let install = &self.prepared.install;
         let done = self.with_source(&self.originals()?, |source| switch::switch(&self.layout.run, &self.layout.app(), source, install, &links));
-        done.map_err(|e| end::own(&e))
+        done.and_then(|()| rules::follow(&self.layout.run, Side::To)).map(|note| End::Good { last_line: note }).map_err(|e| end::own(&e))
     }
 
     /// Where the app's links shall point.
@@ -332,12 +330,15 @@ impl Run {
         Ok(Links { current: Some(release_link(&package)), previous: from.map(|p| release_link(&p)).or(before.previous), config })
     }
 
-    fn unswitch(&self) -> Result<(), End> {
+    fn unswitch(&self) -> Result<End, End> {
         self.put_back().map_err(|e| end::own(&e))?;
-        match (&self.request.from, &self.prepared.plan.from, &self.prepared.from_unreadable) {
+        // What is restored stands as it was, labels too; a rule that stays behind is no reason to call for hands.
+        let note = rules::follow(&self.layout.run, Side::From).unwrap_or_else(|error| Why::lossy(&end::said(&error)));
+        let mended = match (&self.request.from, &self.prepared.plan.from, &self.prepared.from_unreadable) {
             (Some(from), Some(hooks), None) => verify::mend(&self.layout, &from.release.package, hooks).map_err(|e| end::own(&e)),
             (Some(_) | None, Some(_) | None, Some(_) | None) => Ok(()),
-        }
+        };
+        mended.map(|()| End::Good { last_line: note })
     }
 
     fn put_back(&self) -> Result<(), InstallError> {

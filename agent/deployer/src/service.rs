@@ -1,15 +1,11 @@
 //! A systemd unit as the application: stopped, started, and asked for, by `systemctl`.
 
-use std::io;
-use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::sync_channel;
-use std::thread;
+use std::process::Command;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use crate::declared::Service;
+use crate::hook::end;
+use crate::tool;
 
 /// For what is not the unit's own work.
 const SHORT: Duration = Duration::from_secs(30);
@@ -41,27 +37,7 @@ pub fn stop(service: &Service) -> Result<(), String> {
 /// One call; the last thing that it said when it failed.
 pub fn systemctl(arguments: &[&str], timeout: Duration) -> Result<(), String> {
     let mut command = Command::new("systemctl");
-    command.arg("--no-ask-password").args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let child = command.spawn().map_err(|e| format!("systemctl: {e}"))?;
-    let pid = Pid::from_raw(child.id() as i32);
-    let (send, ends) = sync_channel(1);
-    thread::spawn(move || send.send(child.wait_with_output()));
-    match ends.recv_timeout(timeout) {
-        Ok(end) => judged(arguments, end),
-        Err(_) => {
-            // The job goes on in systemd; only who waits for it is ended.
-            let _ = kill(pid, Signal::SIGKILL);
-            Err(format!("systemctl {} has not ended within {} s", arguments[0], timeout.as_secs()))
-        }
-    }
-}
-
-fn judged(arguments: &[&str], end: io::Result<Output>) -> Result<(), String> {
-    let output = end.map_err(|e| format!("systemctl: {e}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
-    Err(last.map_or_else(|| format!("systemctl {}: {}", arguments[0], output.status), |line| format!("systemctl {}: {line}", arguments[0])))
+    command.arg("--no-ask-password").args(arguments);
+    // When it is late the job goes on in systemd; only who waits for it is ended.
+    tool::call(command, arguments[0], timeout).map(drop).map_err(|error| end::said(&error))
 }

@@ -148,6 +148,7 @@ impl Follower {
                 let passed = if task.overruled() { " (passed over: it cannot hold up what comes)" } else { "" };
                 words::say(&format!("  {}{passed}", failure.message));
             }
+            Entry::Ended { task: Task::Switch | Task::Unswitch, end: TaskEnd::Good { last_line } } if !last_line.is_empty() => words::say(&format!("  {last_line}")),
             Entry::Turned(_) => words::say("Going back"),
             Entry::Resumed { .. } => words::say("The deployer goes on where it was stopped"),
             Entry::Opened { .. } | Entry::Disturbed | Entry::Ended { .. } | Entry::Closed(_) => {}

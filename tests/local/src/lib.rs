@@ -13,6 +13,7 @@ mod items;
 mod programs;
 mod ran;
 mod runner;
+mod selinux;
 mod table;
 mod users;
 mod world;

@@ -63,6 +63,6 @@ mod tests {
         assert_eq!(known.len(), ITEMS.len(), "an item stands twice");
         assert!(asked.is_subset(&known), "{:?}", asked.difference(&known));
         let unasked: Vec<&str> = ITEMS.iter().filter(|(item, stand, _)| *stand != Stand::NotHere && !asked.contains(item)).map(|(item, _, _)| *item).collect();
-        assert_eq!(unasked, ["E18"], "an item without a case is a promise that nobody looks at");
+        assert!(unasked.is_empty(), "{unasked:?}: an item without a case is a promise that nobody looks at");
     }
 }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::bundle::Bundle;
 use crate::programs::programs;
+use crate::selinux;
 
 /// A state is waited for at most so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,12 +20,13 @@ pub struct World {
     dir: TempDir,
     pub bundles: Cell<u32>,
     mounted: RefCell<Option<PathBuf>>,
+    selinux: Cell<bool>,
 }
 
 impl World {
     pub fn new() -> World {
         let dir = tempfile::Builder::new().prefix("pilotage-local-").permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
-        let world = World { dir, bundles: Cell::new(0), mounted: RefCell::new(None) };
+        let world = World { dir, bundles: Cell::new(0), mounted: RefCell::new(None), selinux: Cell::new(false) };
         world.configure("");
         world
     }
@@ -53,12 +55,23 @@ impl World {
 
     /// The command, with this case's configuration and an environment as a login has it.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&programs().agent);
+        let mut command = match self.selinux.get() {
+            true => selinux::inside(&self.path("semanage"), &programs().agent),
+            false => Command::new(&programs().agent),
+        };
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", self.dir.path());
         command.arg("local").arg("--deployer").arg(&programs().deployer).arg("-c").arg(self.path("c.yml"));
         // A case never talks to the machine's systemd: what it leaves could outlive it.
         command.args(["--launch", "plain"]).current_dir(self.dir.path());
         command
+    }
+
+    /// Commands see a host with SELinux on, and a stand-in for its tool: what it was called with is in `semanage.log`, its rules
+    /// are in `rules`.
+    pub fn selinux(&self) -> &Self {
+        self.selinux.set(true);
+        self.theirs("semanage", &self.fill(selinux::SEMANAGE)).sh("chmod +x @/semanage; touch @/rules");
+        self
     }
 
     /// Somebody else's file, or folder (`/` at its end).

@@ -9,7 +9,7 @@ use pilotage_agent_core::run::Contract;
 use super::account::Account;
 
 /// Where programs are: scripts call `useradd`, `service`, `docker` by bare name.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The longest file of `/etc` that is read.
 const FILE_MAX: u64 = 64 << 10;
 

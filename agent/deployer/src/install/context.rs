@@ -1,6 +1,6 @@
 //! SELinux labels (E16–E18). The peer runs `semanage fcontext -a` and `restorecon` by path; here the label is given to the
-//! open file before it is put in place, where the host has SELinux. What a later relabelling of the whole host does is the
-//! host's policy, which a package does not change.
+//! open file before it is put in place, where the host has SELinux. What a later relabelling of the whole host does is said by
+//! the host's rules ([`super::rules`]).
 
 use std::fs::File;
 use std::path::Path;
@@ -14,11 +14,11 @@ use super::spec::Context;
 /// There when the kernel enforces, or would.
 const ENFORCE: &str = "/sys/fs/selinux/enforce";
 /// What policies give to files of the system.
-const USER: &str = "system_u";
+pub const USER: &str = "system_u";
 /// The one role of files.
-const ROLE: &str = "object_r";
+pub const ROLE: &str = "object_r";
 /// The lowest sensitivity.
-const RANGE: &str = "s0";
+pub const RANGE: &str = "s0";
 
 /// Is SELinux on here?
 pub fn enabled() -> bool {

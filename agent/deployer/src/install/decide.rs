@@ -78,7 +78,7 @@ pub fn decide(from: &From, source: &Source, spec: &Spec, doubts: &mut Vec<Instal
     if source.selinux {
         label(&mut plan, &made)?;
     }
-    permissions::apply(spec, &mut plan, &made, &fresh(), doubts)?;
+    let rules = permissions::apply(spec, &mut plan, &made, &fresh(), doubts)?;
     let kept = keep_more(from, &plan, &made, together)?;
     let files: BTreeSet<PathBuf> = plan.items.keys().cloned().collect();
     let gone = |path: &&PathBuf| !files.contains(*path);
@@ -94,7 +94,7 @@ pub fn decide(from: &From, source: &Source, spec: &Spec, doubts: &mut Vec<Instal
     overwritten.extend(taken.filter_map(|k| Some((k.path.clone(), foreign::overwritten(k, record.stamp)?))));
     let stale = record.installed.files.iter().filter(gone).filter(|p| !returned.contains_key(*p)).cloned().collect();
     let stale_folders = record.installed.folders.iter().filter(|f| !plan.folders.contains(*f)).cloned().collect();
-    Ok(Decision { plan, returned, kept, stale, stale_folders, installed: Installed { files, folders: made, overwritten } })
+    Ok(Decision { plan, returned, kept, stale, stale_folders, installed: Installed { files, folders: made, overwritten, rules } })
 }
 
 /// Takes out of the plan what is not installed because something else stands there and stays. Says where something stands.

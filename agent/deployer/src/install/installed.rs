@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::InstallError;
 use super::meta::Meta;
+use super::rules::Rules;
 
 /// All of it, by cleaned absolute path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Installed {
     /// What stood where some of them stand, and was not ours.
     #[serde(default)]
     pub overwritten: BTreeMap<PathBuf, Overwritten>,
+    /// The host's SELinux rules that were set for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: Rules,
 }
 
 /// Somebody else's file, link or pipe.

@@ -11,13 +11,14 @@ use super::acl::Acl;
 use super::context;
 use super::meta::Meta;
 use super::plan::{InstallPlan, Item, Origin};
+use super::rules::Rules;
 use super::spec::{Context, Permission, Spec};
 use crate::place;
 
 /// Gives the plan's items their final meta, and the folders that will be made theirs. Owners are looked up now: a hook of
-/// BeforeInstall may have made them (E11), so an unknown one goes to `doubts`.
-pub fn apply(spec: &Spec, plan: &mut InstallPlan, made: &BTreeSet<PathBuf>, fresh: &Meta, doubts: &mut Vec<InstallError>) -> Result<(), InstallError> {
-    let mut hit: BTreeSet<PathBuf> = BTreeSet::new();
+/// BeforeInstall may have made them (E11), so an unknown one goes to `doubts`. Gives the contexts that were given, by path.
+pub fn apply(spec: &Spec, plan: &mut InstallPlan, made: &BTreeSet<PathBuf>, fresh: &Meta, doubts: &mut Vec<InstallError>) -> Result<Rules, InstallError> {
+    let (mut hit, mut rules) = (BTreeSet::<PathBuf>::new(), Rules::new());
     for permission in &spec.permissions {
         let change = match Change::of(permission) {
             Ok(change) => change,
@@ -30,7 +31,11 @@ pub fn apply(spec: &Spec, plan: &mut InstallPlan, made: &BTreeSet<PathBuf>, fres
             if !hit.insert(path.clone()) {
                 return Err(InstallError::Permissions(format!("two entries are about {}", path.display())));
             }
-            match plan.items.get_mut(&path) {
+            let item = plan.items.get_mut(&path);
+            if let Some(context) = change.context.filter(|_| item.as_ref().is_none_or(|item| !matches!(item.origin, Origin::Link(_)))) {
+                rules.insert(path.clone(), context.clone());
+            }
+            match item {
                 Some(item) => change.of_item(item, &path)?,
                 None => {
                     change.on(plan.dressed.entry(path).or_insert_with(|| fresh.clone()));
@@ -38,7 +43,7 @@ pub fn apply(spec: &Spec, plan: &mut InstallPlan, made: &BTreeSet<PathBuf>, fres
             }
         }
     }
-    Ok(())
+    Ok(rules)
 }
 
 /// Which installed things an entry is about (E2–E6).

@@ -2,9 +2,18 @@
 
 use super::cases;
 use crate::users::users;
+use crate::world::World;
 
 fn entry(text: &str) -> String {
     format!("permissions:\n  - {{{text}}}\n")
+}
+
+fn context(text: &str) -> String {
+    format!("permissions:\n  - object: /\n    type: [file]\n    context: {{{text}}}\n")
+}
+
+fn label(w: &World, path: &str) -> String {
+    String::from_utf8(xattr::get(w.path(path), "security.selinux").unwrap().unwrap()).unwrap()
 }
 
 cases! {
@@ -131,6 +140,69 @@ cases! {
     "E17" "a context needs a type, and its range is checked" => |w| {
         w.page("one").more("permissions:\n  - object: /\n    context: {name: x}\n").deploy().fails("context has no `type`");
         w.page("one").more("permissions:\n  - object: /\n    context: {type: t, range: 's3-s2'}\n").deploy().fails("has sensitivities in descending order");
+    };
+    "E17" "where SELinux is not on, a context is refused before anything begins" => |w| {
+        w.page("one").more(&context("type: httpd_sys_content_t")).deploy().fails("the context httpd_sys_content_t needs SELinux, which is not on at this host");
+        w.gone("out");
+    };
+    "E18" Root "a label is set, and the host's rule for it; both go with the revision" => |w| {
+        w.selinux();
+        w.page("one").file("app/a.b", "").more(&context("name: staff_u, type: httpd_sys_content_t, range: 's0:c1'")).deploy().ok();
+        assert_eq!(label(w, "out/page"), "staff_u:object_r:httpd_sys_content_t:s0:c1\0");
+        let rule = |name: &str, gives: &str| w.fill(&format!("@/out/{name}  all files  {gives} \n"));
+        let both = |gives: &str| rule("a\\.b", gives) + &rule("page", gives);
+        assert_eq!(w.read("rules"), both("staff_u:object_r:httpd_sys_content_t:s0:c1"));
+        w.page("two").file("app/a.b", "").more(&context("type: var_t")).deploy().ok();
+        assert_eq!(w.read("rules"), both("system_u:object_r:var_t:s0"));
+        w.page("three").more(&context("type: var_t")).deploy().ok();
+        assert_eq!(w.read("rules"), rule("page", "system_u:object_r:var_t:s0"));
+        w.page("four").deploy().ok();
+        assert_eq!(w.read("rules"), "");
+        let (calls, before) = (w.read("semanage.log"), w.read("semanage.log").lines().count());
+        assert!(calls.contains("fcontext -a -s staff_u -t httpd_sys_content_t -r s0:c1 ") && calls.contains("fcontext -m -t var_t "), "{calls}");
+        w.page("five").deploy().ok();
+        assert_eq!(w.read("semanage.log").lines().count(), before, "who labels nothing calls nobody");
+    };
+    "E18" Root "a deployment that fails leaves the rules of the revision before" => |w| {
+        w.selinux();
+        w.page("one").more(&context("type: var_t")).deploy().ok();
+        let rules = w.read("rules");
+        w.page("two").file("app/new", "").more(&context("type: httpd_sys_content_t")).hook("AfterInstall", "cat @/rules; exit 1").deploy().fails("local deployment failed").logs("httpd_sys_content_t");
+        assert_eq!(w.read("rules"), rules);
+        assert_eq!(label(w, "out/page"), "system_u:object_r:var_t:s0\0");
+        w.page("three").file("app/new", "").hook("AfterInstall", "exit 1").deploy().fails("local deployment failed");
+        assert_eq!(w.read("rules"), rules);
+    };
+    "E18" Root "a rule that cannot be set fails the deployment, and the revision before is back" => |w| {
+        w.selinux();
+        w.page("one").deploy().ok();
+        w.theirs("broken", "");
+        w.page("two").more(&context("type: var_t")).deploy().fails("semanage fcontext: ValueError: SELinux policy is not managed");
+        w.has("out/page", "one");
+    };
+    "E18" Root "a rule of somebody else is left as it is, and named" => |w| {
+        let rule = w.fill("@/out/page  all files  system_u:object_r:theirs_t:s0 \n");
+        w.selinux().theirs("rules", &rule);
+        w.page("one").more(&context("type: var_t")).deploy().fails("this host has a SELinux rule of its own for").says("gives system_u:object_r:theirs_t:s0");
+        assert_eq!(w.read("rules"), rule);
+        w.gone("out/page");
+    };
+    "E18" Root "without its tool the label is set, and it is said that no rule is" => |w| {
+        w.selinux().sh("rm @/semanage");
+        w.page("one").more(&context("type: var_t")).deploy().ok().says("semanage is not installed here");
+        assert_eq!(label(w, "out/page"), "system_u:object_r:var_t:s0\0");
+    };
+    "E18" Root "a kill between two rules leaves those of one revision" => |w| {
+        w.selinux();
+        w.page("one").more(&context("type: var_t")).deploy().ok();
+        w.sh("sed -i '2a [ ! -e @/hang ] || [ $2 = -l ] || { touch @/hangs; while [ -e @/hang ]; do sleep 0.05; done; exit 1; }' @/semanage");
+        w.theirs("hang", "");
+        let two = w.page("two").file("app/new", "").more(&context("type: httpd_sys_content_t")).start();
+        w.until("it sets a rule", || w.path("hangs").exists());
+        two.kill(w);
+        w.sh("rm @/hang");
+        w.page("three").more(&context("type: third_t")).deploy().ok();
+        assert_eq!(w.read("rules"), w.fill("@/out/page  all files  system_u:object_r:third_t:s0 \n"));
     };
     "E19" Root "the documented example: owner and mode by pattern, with exceptions" => |w| {
         let more = "permissions:\n  - object: @/out\n    pattern: '*.sh'\n    except: [keep.sh]\n    owner: daemon\n    group: daemon\n    mode: 700\n    type: [file]\n";
