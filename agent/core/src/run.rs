@@ -10,10 +10,10 @@
 //! |---|---|---|
 //! | [`REQUEST`] | agent, once, durable before the start | JSON of [`Request`] |
 //! | [`LOCK`] | deployer | `flock` held for as long as the deployer lives; a held lock means "alive" |
-//! | [`JOURNAL`] | deployer | one line per record ([`crate::journal`]), each durable before its step; what tells of its end, with the next |
+//! | [`JOURNAL`] | deployer | one line per record ([`crate::journal`]), durable before a step that disturbs something or can be done only once; what tells of an end, and the beginnings of Verify, Keep and Prepare, with the next |
 //! | [`REVOKED`] | agent, by rename | text: why the permission is void (new session, standing changed, pinned, blocked, …; R6). Looked at immediately before the first disturbing task, and never afterwards |
 //! | [`TURN_BACK`] | agent, by rename | text: why the run shall turn back at its next task boundary (the newest intent names where it came from; R29: its package was blocked before its switch) |
-//! | [`REPORT`] | deployer, by rename, durable | JSON of `shared::run::RunReport`: the run has ended. Written after the journal's `Closed` |
+//! | [`REPORT`] | deployer, by rename | JSON of `shared::run::RunReport`: the run has ended. Written when the journal's `Closed` is durable; a deployer makes it again from there when a power cut has taken it |
 //! | `logs/<n>-<Event>.log` | deployer | output of one hook in CodeDeploy's format; [`SCRIPTS_LOG`] holds all of it |
 //! | `live/` | deployer | the end of that output while it is written: [`live`]; the agent removes it |
 //! | `plan`, `undo/`, `stage/`, `results/` | deployer | its own |

@@ -2,11 +2,14 @@
 //!
 //! A content takes its name only after it was hashed and is on disk. Constant memory.
 
+mod batch;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use batch::Batch;
 use pilotage_shared::digest::{Digest, Hasher};
 use pilotage_shared::limits::ZSTD_WINDOW_LOG;
 
@@ -123,16 +126,14 @@ impl Objects {
     /// Stores compressed bytes as they were sent, after what they hold was found to be `wanted` of `size` bytes. Never takes
     /// more of them than [`compressed_max`] of that size.
     pub fn import_raw(&self, wanted: &Digest, size: u64, compressed: impl Read) -> Result<(), ObjectError> {
-        let temporary = self.temporary();
-        let result = File::create_new(&temporary).map_err(io("create", &temporary)).and_then(|file| {
-            check_raw(wanted, size, compressed, &temporary, &file)?;
-            file.sync_data().map_err(io("sync", &temporary))
-        });
-        if result.is_err() {
-            let _ = fs::remove_file(&temporary); // swept at the next open as well
-        }
-        result?;
-        self.name(&temporary, wanted)
+        let mut batch = self.batch();
+        batch.import_raw(wanted, size, compressed)?;
+        batch.finish()
+    }
+
+    /// To store many.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch::new(self)
     }
 
     /// The content, decompressed; the reader fails when it is not what its name says.

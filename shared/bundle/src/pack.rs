@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use pilotage_shared::digest::Digest;
 
-use crate::objects::{ObjectError, Objects, compressed_max};
+use crate::objects::{Batch, ObjectError, Objects, compressed_max};
 
 /// Bytes in front of each object.
 pub const HEADER: usize = 40;
@@ -45,8 +45,16 @@ pub fn write(objects: &Objects, digests: impl IntoIterator<Item = Digest>, mut t
     Ok(())
 }
 
-/// Takes objects into a store; `wanted` has the sizes that their manifest states. Gives how many were taken.
-pub fn read(objects: &Objects, wanted: &BTreeMap<Digest, u64>, mut from: impl Read) -> Result<u64, PackError> {
+/// Takes objects into a store; `wanted` has the sizes that their manifest states. Gives how many were taken, all of them durable; also
+/// of a stream that breaks off what came before is stored.
+pub fn read(objects: &Objects, wanted: &BTreeMap<Digest, u64>, from: impl Read) -> Result<u64, PackError> {
+    let mut batch = objects.batch();
+    let read = read_into(&mut batch, wanted, from);
+    batch.finish()?;
+    read
+}
+
+fn read_into(batch: &mut Batch, wanted: &BTreeMap<Digest, u64>, mut from: impl Read) -> Result<u64, PackError> {
     let mut taken = BTreeSet::new();
     loop {
         let mut head = [0; HEADER];
@@ -61,7 +69,7 @@ pub fn read(objects: &Objects, wanted: &BTreeMap<Digest, u64>, mut from: impl Re
         if length > max {
             return Err(PackError::Object(ObjectError::TooLong { limit: max }));
         }
-        objects.import_raw(&digest, size, (&mut from).take(length))?;
+        batch.import_raw(&digest, size, (&mut from).take(length))?;
     }
 }
 

@@ -1,5 +1,5 @@
 //! A journal as a file: one line per record, `<crc32 of the JSON, 8 hex digits> <JSON>\n`, each durable before what it says is
-//! begun; what only tells what was done, with the next such one. A torn last line is one that was never acted upon, and is
+//! begun; what only tells what was done, or can be done again without a trace, with the next such one. A torn last line is one that was never acted upon, and is
 //! dropped; damage anywhere else is an error.
 
 use super::{Illegal, Journal, Record};
