@@ -6,6 +6,12 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use pilotage_agent_core::run::live::{self, HELD_BACK, LIVE};
+use pilotage_shared::text::Text;
+
+/// Bytes at the end of the stream in which the last line is looked for.
+const END: u64 = 4096;
+/// Bytes of it that are shown.
+pub const LAST_LINE: usize = 200;
 
 /// A piece of the stream.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -55,6 +61,18 @@ pub fn held_back(run: &Path) -> Option<(u64, Vec<u8>)> {
     Some((piece.at - at, piece.bytes))
 }
 
+/// The last line that a hook of the run has written, with its time; it may be one that runs now.
+pub fn last_line(run: &Path) -> Option<Text<LAST_LINE>> {
+    let folder = run.join(LIVE);
+    let newest = fs::read_dir(&folder).ok()?.flatten().filter_map(|entry| live::begins(&entry.file_name().to_string_lossy())).max()?;
+    let mut file = File::open(folder.join(live::name(newest))).ok()?;
+    file.seek(SeekFrom::Start(file.metadata().ok()?.len().saturating_sub(END))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(END).read_to_end(&mut bytes).ok()?;
+    let line = bytes.rsplit(|b| *b == b'\n').find(|line| !line.is_empty())?;
+    Some(Text::lossy(&String::from_utf8_lossy(line)))
+}
+
 /// Nobody follows a run that is over, once its last output was brought.
 pub fn remove(run: &Path) -> io::Result<()> {
     match fs::remove_dir_all(run.join(LIVE)) {
@@ -93,8 +111,12 @@ mod tests {
         assert_eq!(held_back(run), None);
         fs::write(run.join(LIVE).join(HELD_BACK), "90 001-ApplicationStart.log\n").unwrap();
         assert_eq!(held_back(run), Some((10, b"abcde\nfgh\ni\n".to_vec())));
+        assert_eq!(last_line(run).unwrap().as_str(), "i");
+        segment(112, &format!("{}\x1bend\n\n", "x".repeat(5000)));
+        assert_eq!(last_line(run).unwrap().as_str(), "x".repeat(LAST_LINE));
         remove(run).unwrap();
         remove(run).unwrap();
+        assert_eq!(last_line(run), None);
         assert_eq!(held_back(run), None);
     }
 }

@@ -27,8 +27,8 @@ use super::order::Order;
 use crate::config::Config;
 use crate::follow::{Following, Watched};
 use crate::layout::Layout;
-use crate::rundir;
 use crate::watch::Answer;
+use crate::{output, rundir};
 
 /// A deployer that was started has its lock within this, or is started again.
 const STARTING: Millis = Millis::seconds(2);
@@ -297,7 +297,7 @@ impl App {
     }
 
     /// For a person at this host.
-    pub fn said(&mut self, now: Uptime) -> String {
+    pub fn said(&mut self, layout: &Layout, name: &AppName, now: Uptime) -> String {
         let short = |r: Option<Release>| r.map_or_else(|| "nothing".to_owned(), |r| named(&r));
         let mut text = format!("runs {} · {:?} · previous {}", short(self.slot.running), self.standing(now), short(self.slot.previous));
         if let Some(wanted) = self.held.intent.as_ref().and_then(|i| i.release) {
@@ -310,6 +310,8 @@ impl App {
         }
         if let Some(phase) = self.phase() {
             text.push_str(&format!("\n     in a run: {phase:?}"));
+            let line = self.slot.run.as_ref().and_then(|run| output::last_line(&layout.run(name, run.attempt)));
+            text.push_str(&line.map_or_else(String::new, |line| format!("\n     {line}")));
         }
         if self.halted && self.slot.pinned.is_some() {
             text.push_str("\n     its unit was stopped here, and stays so while it is pinned");

@@ -169,7 +169,7 @@ impl Agent {
         let now = clock::uptime();
         let mut text = format!("{} · {}", self.config.host, if self.telling.session().is_some() { "in a session" } else { "no coordinator" });
         for (name, app) in &mut self.apps {
-            text.push_str(&format!("\n{name}  {}", app.said(now)));
+            text.push_str(&format!("\n{name}  {}", app.said(&self.layout, name, now)));
         }
         text
     }

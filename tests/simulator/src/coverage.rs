@@ -15,7 +15,7 @@ mod tally;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use fault::{Fault, Strikes};
+pub use fault::{Fault, Inborn, Strikes};
 pub use phase::HostPhase;
 pub use rule::Rule;
 use tally::Tally;

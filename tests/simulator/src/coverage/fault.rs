@@ -1,8 +1,35 @@
 //! What can go wrong in the simulated world.
 
-use super::listed;
+/// One list of all faults: those that have a moment of their own, and behind them those that have none, as an enum in the enum.
+macro_rules! faults {
+    ($(#[$outer:meta])* $name:ident {
+        $($(#[$meta:meta])* $variant:ident),* $(,)? ;
+        $(#[$of:meta])* $inner:ident { $($(#[$within:meta])* $inborn:ident),* $(,)? }
+    }) => {
+        $(#[$outer])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $($(#[$meta])* $variant,)* $(#[$of])* $inner($inner) }
 
-listed! {
+        $(#[$of])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $inner { $($(#[$within])* $inborn),* }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)* $($name::$inner($inner::$inborn)),*];
+
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($name::$variant => stringify!($variant),)*
+                    $($name::$inner($inner::$inborn) => stringify!($inborn)),*
+                }
+            }
+        }
+    };
+}
+
+faults! {
     /// A misfortune.
     Fault {
         /// The agent's process.
@@ -67,28 +94,32 @@ listed! {
         SecondCoordinator,
         /// The other one answers.
         CoordinatorsSwapped,
-        /// A hook says that it has failed.
-        HookFailed,
-        /// A hook does not end by itself.
-        HookHung,
-        /// A hook fails by turns.
-        HookFlapped,
-        /// A hook says that it is done, and has done nothing.
-        HookLied,
-        /// The application ends by itself.
-        DiedLater,
-        /// An application serves before Pilotage knows of it.
-        ServedBefore,
-        /// The machine's clock goes too fast.
-        ClockFast,
-        /// The machine's clock goes too slowly.
-        ClockSlow,
-        /// A host says anything.
-        HostLied,
-        /// The coordinator asks for anything.
-        CoordinatorLied,
-        /// A host comes back with a world of long ago.
-        LongAway,
+        ;
+        /// It belongs to a package, a hook, or a machine from the beginning.
+        Inborn {
+            /// A hook says that it has failed.
+            HookFailed,
+            /// A hook does not end by itself.
+            HookHung,
+            /// A hook fails by turns.
+            HookFlapped,
+            /// A hook says that it is done, and has done nothing.
+            HookLied,
+            /// The application ends by itself.
+            DiedLater,
+            /// An application serves before Pilotage knows of it.
+            ServedBefore,
+            /// The machine's clock goes too fast.
+            ClockFast,
+            /// The machine's clock goes too slowly.
+            ClockSlow,
+            /// A host says anything.
+            HostLied,
+            /// The coordinator asks for anything.
+            CoordinatorLied,
+            /// A host comes back with a world of long ago.
+            LongAway,
+        }
     }
 }
 
@@ -138,17 +169,7 @@ impl Fault {
             | Fault::CopiedBack
             | Fault::SecondCoordinator
             | Fault::CoordinatorsSwapped => Strikes::Everybody,
-            Fault::HookFailed
-            | Fault::HookHung
-            | Fault::HookFlapped
-            | Fault::HookLied
-            | Fault::DiedLater
-            | Fault::ServedBefore
-            | Fault::ClockFast
-            | Fault::ClockSlow
-            | Fault::HostLied
-            | Fault::CoordinatorLied
-            | Fault::LongAway => Strikes::Nobody,
+            Fault::Inborn(_) => Strikes::Nobody,
         }
     }
 }

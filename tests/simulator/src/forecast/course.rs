@@ -224,20 +224,20 @@ impl Live<'_> {
 
     /// What is under way at the begin, and what is to be lost.
     fn begin_with(&mut self) {
-        if let Some(health) = &self.scenario.spec.health {
-            let mut first = Vec::new();
-            for (n, host) in (0..).zip(&self.hosts) {
-                match (host.slot.standing, host.slot.running) {
-                    (Standing::Settling, _) => first.push((health.healthy_for, n, Happens::Available(0))),
-                    // Its check has not said anything yet: good where something runs, bad where nothing does.
-                    (Standing::Unknown, Some(_)) => first.push((health.healthy_for, n, Happens::Available(0))),
-                    (Standing::Unknown, None) => first.push((health.unhealthy_for, n, Happens::Falls(0))),
-                    (Standing::Down | Standing::Available, _) => {}
-                }
+        let mut first = Vec::new();
+        for (n, host) in (0..).zip(&self.hosts) {
+            match (&self.scenario.spec.health, host.slot.standing, host.slot.running) {
+                (Some(health), Standing::Settling, _) => first.push((health.healthy_for, n, Happens::Available(0))),
+                // By its package's own check; how long that wants to see it healthy is not known here, as after a run.
+                (None, Standing::Settling, _) => first.push((Millis(0), n, Happens::Available(0))),
+                // Its check has not said anything yet: good where something runs, bad where nothing does.
+                (Some(health), Standing::Unknown, Some(_)) => first.push((health.healthy_for, n, Happens::Available(0))),
+                (Some(health), Standing::Unknown, None) => first.push((health.unhealthy_for, n, Happens::Falls(0))),
+                (Some(_) | None, Standing::Down | Standing::Available, _) | (None, Standing::Unknown, _) => {}
             }
-            for (after, n, happens) in first {
-                self.at(BEGIN + after, n, happens);
-            }
+        }
+        for (after, n, happens) in first {
+            self.at(BEGIN + after, n, happens);
         }
         for loss in &self.scenario.lose {
             for (n, member) in (0..).zip(&self.scenario.members) {

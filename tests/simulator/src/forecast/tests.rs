@@ -270,3 +270,12 @@ fn a_configuration_is_forecast_like_a_package() {
     let why = forecast(&refused).unwrap_err().to_string();
     assert!(why.contains("held") && why.contains("exit 7"), "{why}");
 }
+
+#[test]
+fn who_settles_by_its_packages_own_check_is_waited_for_and_comes() {
+    let summary = run(|s| {
+        s.spec.health = None;
+        s.members[0].standing = Some(Standing::Settling);
+    });
+    ended(&summary, Outcome::Succeeded);
+}

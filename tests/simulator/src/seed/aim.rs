@@ -216,17 +216,7 @@ impl Seed {
             Fault::DiedBeforeAnswer => Deed::Next(Next::DiedBeforeAnswer),
             Fault::FetchFailed => Deed::Next(Next::FetchFailed(host)),
             Fault::DiedInBegin => Deed::Next(Next::DiedInBegin(host)),
-            Fault::HookFailed
-            | Fault::HookHung
-            | Fault::HookFlapped
-            | Fault::HookLied
-            | Fault::DiedLater
-            | Fault::ServedBefore
-            | Fault::ClockFast
-            | Fault::ClockSlow
-            | Fault::HostLied
-            | Fault::CoordinatorLied
-            | Fault::LongAway => return,
+            Fault::Inborn(_) => return,
         };
         self.perform(deed);
     }

@@ -8,7 +8,7 @@ use pilotage_shared::run::Event;
 use pilotage_shared::time::Millis;
 
 use super::Seed;
-use crate::coverage::{Fault, HostPhase, listed};
+use crate::coverage::{Fault, HostPhase, Inborn, listed};
 use crate::network::Cut;
 use crate::promises::grant::members;
 use crate::story::deed::Deed;
@@ -179,7 +179,7 @@ impl Seed {
             self.deploy(fleet, again);
             self.pass(6000);
         }
-        self.stage.sim.coverage.fault(Fault::LongAway);
+        self.stage.sim.coverage.fault(Fault::Inborn(Inborn::LongAway));
         self.perform(Deed::Boot(host));
     }
 

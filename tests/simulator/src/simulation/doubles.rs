@@ -13,7 +13,7 @@ use pilotage_shared::wire::Frame;
 
 use super::{Event, Simulation};
 use crate::coordinator::Coordinator;
-use crate::coverage::Fault;
+use crate::coverage::{Fault, Inborn};
 use crate::machine::Machine;
 use crate::network::Side;
 use crate::promises::{Lie, Ledgers};
@@ -153,7 +153,7 @@ impl Simulation {
 
     /// A host says anything (a lying host).
     pub(super) fn twist(&mut self, status: &mut Status) {
-        self.coverage.fault(Fault::HostLied);
+        self.coverage.fault(Fault::Inborn(Inborn::HostLied));
         let releases: Vec<Release> = self.telling.releases().collect();
         let standings = [Standing::Available, Standing::Down, Standing::Settling, Standing::Unknown];
         for slot in status.slots.values_mut() {
@@ -195,7 +195,7 @@ impl Simulation {
             file_exists: None,
             first_install: false,
         };
-        self.coverage.fault(Fault::CoordinatorLied);
+        self.coverage.fault(Fault::Inborn(Inborn::CoordinatorLied));
         self.trace.line(self.now, || format!("a lie → {host} {}", crate::trace::intent(&intent)));
         let frame = Box::new(Frame::Intent(intent, 0, None));
         self.plan_event(self.now, Event::Down { link, frame });

@@ -11,7 +11,7 @@ use pilotage_shared::wire::Frame;
 
 use super::{Event, Simulation};
 use crate::agent::{Agent, Output, Outside};
-use crate::coverage::{Fault, HostPhase, Rule, kinds};
+use crate::coverage::{Fault, HostPhase, Inborn, Rule, kinds};
 use crate::machine::Machine;
 use crate::network::{LinkId, Side};
 use crate::promises::capacity::Truth;
@@ -304,7 +304,7 @@ impl Simulation {
             let serves = app.serves(host, &self.behaviours, now);
             if app.served && !serves && !busy.contains(name) {
                 app.own_deaths.push(now);
-                self.coverage.fault(Fault::DiedLater);
+                self.coverage.fault(Fault::Inborn(Inborn::DiedLater));
                 self.trace.line(now, || format!("{host} {name} dies by itself"));
             }
             app.served = serves;

@@ -11,7 +11,7 @@ use pilotage_shared::time::Time;
 
 use super::{Event, Origin, Simulation};
 use crate::agent::{Agent, Wish};
-use crate::coverage::{Fault, kinds};
+use crate::coverage::{Fault, Inborn, kinds};
 use crate::machine::{Disk, Machine};
 use crate::network::{Cut, Side};
 use crate::story::deed::Next;
@@ -73,9 +73,9 @@ impl Simulation {
         let Some(machine) = self.machines.get_mut(host) else { return };
         (machine.drift, machine.init) = (drift, init);
         match drift {
-            1.. => self.coverage.fault(Fault::ClockFast),
+            1.. => self.coverage.fault(Fault::Inborn(Inborn::ClockFast)),
             0 => {}
-            ..0 => self.coverage.fault(Fault::ClockSlow),
+            ..0 => self.coverage.fault(Fault::Inborn(Inborn::ClockSlow)),
         }
     }
 
@@ -98,7 +98,7 @@ impl Simulation {
                 machine.apps.insert(app.clone(), Application { process, served: true, ..Application::default() });
             }
             if !foreign.is_empty() {
-                self.coverage.fault(Fault::ServedBefore);
+                self.coverage.fault(Fault::Inborn(Inborn::ServedBefore));
             }
             self.crash_agent_for_good(host);
             self.promises.twins.remove(host);

@@ -19,7 +19,7 @@ use pilotage_shared::text::Text;
 use pilotage_shared::time::{Millis, Time, Uptime};
 
 use super::{Application, Behaviour, Behaviours, Process, Wrong};
-use crate::coverage::Fault;
+use crate::coverage::{Fault, Inborn};
 
 /// Records of one instant at most; more is a deployer that turns in circles.
 const AT_ONCE: usize = 50;
@@ -360,10 +360,10 @@ impl Run {
 
 fn wrong_fault(wrong: Wrong) -> Fault {
     match wrong {
-        Wrong::Fails => Fault::HookFailed,
-        Wrong::Hangs => Fault::HookHung,
-        Wrong::Flaps => Fault::HookFlapped,
-        Wrong::Lies => Fault::HookLied,
+        Wrong::Fails => Fault::Inborn(Inborn::HookFailed),
+        Wrong::Hangs => Fault::Inborn(Inborn::HookHung),
+        Wrong::Flaps => Fault::Inborn(Inborn::HookFlapped),
+        Wrong::Lies => Fault::Inborn(Inborn::HookLied),
     }
 }
 
