@@ -2,10 +2,9 @@
 
 use pilotage_coordinator_core::Request;
 
-use crate::center::{app, fleet, name};
+use crate::center::{fleet, name};
 use crate::host::Run;
 use crate::limits::{Fault, Limits, Wish};
-use crate::net::Frame;
 use crate::state::State;
 
 /// One thing that happens.
@@ -17,10 +16,14 @@ pub enum Action {
     Repeat(usize),
     /// A frame will never arrive.
     Lose(usize),
-    /// The coordinator sends what it wants of a host.
+    /// The coordinator sends what it wants of a host, and it arrives.
     Send(usize),
-    /// A host says how it is.
+    /// It is late.
+    SendLate(usize),
+    /// A host says how it is, and that arrives.
     Tell(usize),
+    /// It is late.
+    TellLate(usize),
     /// The agent does what its core says.
     Act(usize),
     /// The deployer stops the application, or finds its permission void.
@@ -29,6 +32,8 @@ pub enum Action {
     Commit(usize),
     /// A run fails and goes back.
     Fail(usize),
+    /// An application has proved itself, or an agent that began anew has looked at it.
+    Measure(usize),
     /// A new session.
     Connect(usize),
     /// A new session whose welcome is lost: the coordinator believes in it, the host does not know it.
@@ -41,6 +46,8 @@ pub enum Action {
     Flip(usize),
     /// A host was not heard for three heartbeats.
     Silence(usize),
+    /// Who was not heard since the start is not waited for any more.
+    Unheard,
     /// The coordinator dies and begins anew.
     CrashCenter,
     /// Somebody copies the store.
@@ -72,44 +79,54 @@ pub enum Action {
 }
 
 impl Action {
-    /// What of the faults' budget it takes.
-    pub fn is_fault(self, state: &State) -> bool {
+    /// What goes wrong with it.
+    pub fn fault(self, state: &State) -> Option<Fault> {
         match self {
-            Action::Repeat(_) | Action::Lose(_) | Action::Fail(_) | Action::ConnectInVain(_) | Action::CrashAgent(_) => true,
-            Action::Reimage(_) | Action::Flip(_) | Action::Silence(_) => true,
-            Action::CrashCenter | Action::Rewind | Action::Restore => true,
+            Action::Repeat(_) => Some(Fault::Repeat),
+            Action::Lose(_) => Some(Fault::Lose),
+            Action::Fail(_) => Some(Fault::Fail),
+            Action::ConnectInVain(_) => Some(Fault::Vain),
+            Action::CrashAgent(_) => Some(Fault::AgentCrash),
+            Action::Reimage(_) => Some(Fault::Reimage),
+            Action::Flip(_) => Some(Fault::Death),
+            Action::Silence(_) => Some(Fault::Silence),
+            Action::Unheard => Some(Fault::Unheard),
+            Action::CrashCenter => Some(Fault::CenterCrash),
+            Action::Rewind | Action::Restore => Some(Fault::Restore),
             // To find out that a session has ended costs nothing.
-            Action::Connect(i) => !apart(state, i),
+            Action::Connect(i) => (!apart(state, i)).then_some(Fault::Reconnect),
             // A copy that nobody uses changes nothing.
-            Action::Backup => false,
-            Action::Deliver(_) | Action::Send(_) | Action::Tell(_) | Action::Act(_) | Action::Disturb(_) | Action::Commit(_) => false,
-            Action::Deploy | Action::Cancel | Action::Rollback | Action::Redeploy | Action::Resume | Action::Adopt | Action::KeepBackup => false,
-            Action::Relabel(_) | Action::Leave(_) | Action::Retire(_) => false,
+            Action::Backup => None,
+            Action::Deliver(_) | Action::Send(_) | Action::SendLate(_) | Action::Tell(_) | Action::TellLate(_) | Action::Measure(_) => None,
+            Action::Act(_) | Action::Disturb(_) | Action::Commit(_) => None,
+            Action::Deploy | Action::Cancel | Action::Rollback | Action::Redeploy | Action::Resume | Action::Adopt | Action::KeepBackup => None,
+            Action::Relabel(_) | Action::Leave(_) | Action::Retire(_) => None,
         }
     }
 
-    /// A person asks for it.
-    pub fn is_wish(self) -> bool {
+    /// What a person asks for with it.
+    pub fn wish(self) -> Option<Wish> {
         match self {
-            Action::Deploy | Action::Cancel | Action::Rollback | Action::Redeploy | Action::Resume | Action::Adopt | Action::KeepBackup => true,
-            Action::Relabel(_) | Action::Leave(_) | Action::Retire(_) => true,
-            Action::Deliver(_) | Action::Send(_) | Action::Tell(_) | Action::Act(_) | Action::Disturb(_) | Action::Commit(_) => false,
-            Action::Repeat(_) | Action::Lose(_) | Action::Fail(_) | Action::ConnectInVain(_) | Action::CrashAgent(_) | Action::Connect(_) => false,
-            Action::Reimage(_) | Action::Flip(_) | Action::Silence(_) => false,
-            Action::CrashCenter | Action::Backup | Action::Rewind | Action::Restore => false,
+            Action::Deploy => Some(Wish::Deploy),
+            Action::Cancel => Some(Wish::Cancel),
+            Action::Rollback => Some(Wish::Rollback),
+            Action::Redeploy => Some(Wish::Redeploy),
+            Action::Resume => Some(Wish::Resume),
+            Action::Adopt | Action::KeepBackup => Some(Wish::Recover),
+            Action::Relabel(_) => Some(Wish::Relabel),
+            Action::Leave(_) => Some(Wish::Leave),
+            Action::Retire(_) => Some(Wish::Retire),
+            Action::Deliver(_) | Action::Send(_) | Action::SendLate(_) | Action::Tell(_) | Action::TellLate(_) | Action::Measure(_) => None,
+            Action::Act(_) | Action::Disturb(_) | Action::Commit(_) | Action::Fail(_) => None,
+            Action::Repeat(_) | Action::Lose(_) | Action::ConnectInVain(_) | Action::CrashAgent(_) | Action::Connect(_) => None,
+            Action::Reimage(_) | Action::Flip(_) | Action::Silence(_) | Action::Unheard => None,
+            Action::CrashCenter | Action::Backup | Action::Rewind | Action::Restore => None,
         }
     }
 
-    /// Belongs to a world in which nothing goes wrong.
+    /// Belongs to a world in which nothing goes wrong and nothing is late.
     pub fn is_ordinary(self) -> bool {
-        match self {
-            Action::Deliver(_) | Action::Send(_) | Action::Tell(_) | Action::Act(_) | Action::Disturb(_) | Action::Commit(_) => true,
-            Action::Repeat(_) | Action::Lose(_) | Action::Fail(_) | Action::ConnectInVain(_) | Action::CrashAgent(_) | Action::Connect(_) => false,
-            Action::Reimage(_) | Action::Flip(_) | Action::Silence(_) => false,
-            Action::CrashCenter | Action::Backup | Action::Rewind | Action::Restore => false,
-            Action::Deploy | Action::Cancel | Action::Rollback | Action::Redeploy | Action::Resume | Action::Adopt | Action::KeepBackup => false,
-            Action::Relabel(_) | Action::Leave(_) | Action::Retire(_) => false,
-        }
+        matches!(self, Action::Send(_) | Action::Tell(_) | Action::Act(_) | Action::Disturb(_) | Action::Commit(_) | Action::Measure(_))
     }
 }
 
@@ -121,44 +138,41 @@ fn apart(state: &State, i: usize) -> bool {
 
 /// All that may happen in this state.
 pub fn actions(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
-    let fault = |kind| state.faults > 0 && limits.has(kind);
+    let budget = &state.budget;
     for n in 0..state.net.frames.len() {
         actions.push(Action::Deliver(n));
-        actions.extend(fault(Fault::Repeat).then_some(Action::Repeat(n)));
-        actions.extend(fault(Fault::Lose).then_some(Action::Lose(n)));
+        actions.extend(budget.has(Fault::Repeat).then_some(Action::Repeat(n)));
+        actions.extend(budget.has(Fault::Lose).then_some(Action::Lose(n)));
     }
     for i in 0..state.hosts.len() {
         of_host(limits, state, i, actions);
     }
-    if fault(Fault::CenterCrash) {
+    if budget.has(Fault::CenterCrash) {
         actions.push(Action::CrashCenter);
     }
-    if fault(Fault::Restore) {
+    if budget.has(Fault::Unheard) && !state.center.world.startup_over {
+        actions.push(Action::Unheard);
+    }
+    if budget.has(Fault::Restore) {
         match state.center.backup {
             None => actions.push(Action::Backup),
             Some(_) => actions.extend([Action::Rewind, Action::Restore]),
         }
     }
-    if state.requests > 0 {
-        let simple = [(Wish::Deploy, Action::Deploy), (Wish::Cancel, Action::Cancel), (Wish::Rollback, Action::Rollback), (Wish::Redeploy, Action::Redeploy)];
-        let after = [(Wish::Resume, Action::Resume), (Wish::Recover, Action::Adopt), (Wish::Recover, Action::KeepBackup)];
-        actions.extend(simple.into_iter().chain(after).filter(|(wish, _)| limits.asks(*wish)).map(|(_, action)| action));
-    }
+    let wishes = [Action::Deploy, Action::Cancel, Action::Rollback, Action::Redeploy, Action::Resume, Action::Adopt, Action::KeepBackup];
+    actions.extend(wishes.into_iter().filter(|action| action.wish().is_some_and(|wish| budget.asks(wish))));
 }
 
 fn of_host(limits: &Limits, state: &State, i: usize, actions: &mut Vec<Action>) {
-    let host = &state.hosts[i];
-    let fault = |kind| state.faults > 0 && limits.has(kind);
-    if state.net.frames.len() < limits.frames {
-        let wanted = state.center.world.intent(&app(), &name(i));
-        let held = host.memory.as_ref().and_then(|m| m.held.intent.as_ref());
-        let under_way = |intent| state.net.frames.iter().any(|f| matches!(f, Frame::Intent(to, known, _) if *to == i && **known == intent));
-        if wanted.is_some_and(|intent| held != Some(&intent) && !under_way(intent)) {
-            actions.push(Action::Send(i));
-        }
-        if host.has_news() {
-            actions.push(Action::Tell(i));
-        }
+    let (host, budget) = (&state.hosts[i], &state.budget);
+    let room = state.net.frames.len() < limits.late;
+    if state.center.wants(i).is_some_and(|intent| !host.knows(&intent, state.basis(&intent).as_ref())) {
+        actions.push(Action::Send(i));
+        actions.extend(room.then_some(Action::SendLate(i)));
+    }
+    if host.has_news() {
+        actions.push(Action::Tell(i));
+        actions.extend(room.then_some(Action::TellLate(i)));
     }
     if host.next().is_some() {
         actions.push(Action::Act(i));
@@ -167,28 +181,26 @@ fn of_host(limits: &Limits, state: &State, i: usize, actions: &mut Vec<Action>) 
         Some(Run::Begun { .. }) => actions.push(Action::Disturb(i)),
         Some(Run::Disturbed) => {
             actions.push(Action::Commit(i));
-            actions.extend(fault(Fault::Fail).then_some(Action::Fail(i)));
+            actions.extend(budget.has(Fault::Fail).then_some(Action::Fail(i)));
         }
         Some(Run::Ended(_)) | None => {}
     }
-    if fault(Fault::Reconnect) || apart(state, i) {
-        actions.push(Action::Connect(i));
-    }
     // What is stopped by a run is up to the run.
-    let flips = fault(Fault::Death) && host.slot.running.is_some() && !matches!(host.run, Some(Run::Disturbed));
+    let flips = host.slot.running.is_some() && !matches!(host.run, Some(Run::Disturbed));
     let heard = state.center.world.live.get(&name(i)).is_some_and(|l| l.reachable);
     for (possible, action) in [
-        (fault(Fault::Vain), Action::ConnectInVain(i)),
-        (fault(Fault::AgentCrash), Action::CrashAgent(i)),
-        (fault(Fault::Reimage), Action::Reimage(i)),
-        (flips, Action::Flip(i)),
-        (fault(Fault::Silence) && heard, Action::Silence(i)),
+        (host.measures(), Action::Measure(i)),
+        (budget.has(Fault::Reconnect) || apart(state, i), Action::Connect(i)),
+        (budget.has(Fault::Vain), Action::ConnectInVain(i)),
+        (budget.has(Fault::AgentCrash), Action::CrashAgent(i)),
+        (budget.has(Fault::Reimage), Action::Reimage(i)),
+        (budget.has(Fault::Death) && flips, Action::Flip(i)),
+        (budget.has(Fault::Silence) && heard, Action::Silence(i)),
+        (budget.asks(Wish::Relabel), Action::Relabel(i)),
+        (budget.asks(Wish::Leave), Action::Leave(i)),
+        (budget.asks(Wish::Retire), Action::Retire(i)),
     ] {
         actions.extend(possible.then_some(action));
-    }
-    if state.requests > 0 {
-        let wishes = [(Wish::Relabel, Action::Relabel(i)), (Wish::Leave, Action::Leave(i)), (Wish::Retire, Action::Retire(i))];
-        actions.extend(wishes.into_iter().filter(|(wish, _)| limits.asks(*wish)).map(|(_, action)| action));
     }
 }
 

@@ -1,15 +1,17 @@
 //! The coordinator: its world, and the copy of its store that somebody kept.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use pilotage_coordinator_core::input::{Via, What};
-use pilotage_coordinator_core::world::Settings;
+use pilotage_coordinator_core::world::{Host, Settings};
 use pilotage_coordinator_core::world::load::Record;
 use pilotage_coordinator_core::{Answer, Change, Input, Rejected, Request, World, admit};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::fleet::{FleetSpec, OnFailure, OnLeave};
 use pilotage_shared::health::{HealthCheck, Probe};
-use pilotage_shared::ids::{Epoch, HostId, SessionId};
+use pilotage_shared::ids::{Epoch, Generation, HostId, SessionId};
+use pilotage_shared::intent::Intent;
 use pilotage_shared::name::{AppName, FleetName, HostName, LabelKey, LabelValue, Reason, Version, Why};
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::policy::Amount;
@@ -18,17 +20,23 @@ use pilotage_shared::release::Release;
 use pilotage_shared::text::Text;
 use pilotage_shared::time::{Millis, Time};
 
+use crate::limits::Limits;
+use crate::mark::{Mark, Told};
+use crate::part::Part;
+
 /// Time stands still.
 pub const NOW: Time = Time(1_000_000);
 
 /// The one app.
 pub fn app() -> AppName {
-    AppName::new("web").expect("a name")
+    static APP: LazyLock<AppName> = LazyLock::new(|| AppName::new("web").expect("a name"));
+    APP.clone()
 }
 
 /// The one fleet.
 pub fn fleet() -> FleetName {
-    FleetName::new("prod").expect("a name")
+    static FLEET: LazyLock<FleetName> = LazyLock::new(|| FleetName::new("prod").expect("a name"));
+    FLEET.clone()
 }
 
 /// The n-th version.
@@ -36,9 +44,18 @@ pub fn release(n: u8) -> Release {
     Release::of(Digest([n; 32]))
 }
 
+/// Hosts of a world at most.
+pub const HOSTS_MAX: usize = 4;
+
 /// The i-th host.
 pub fn name(i: usize) -> HostName {
-    HostName::new(&format!("h{i}")).expect("a name")
+    static NAMES: LazyLock<Vec<HostName>> = LazyLock::new(|| (0..HOSTS_MAX).map(|i| HostName::new(&format!("h{i}")).expect("a name")).collect());
+    NAMES[i].clone()
+}
+
+/// Which host has this name.
+fn number(of: &HostName) -> usize {
+    (0..HOSTS_MAX).find(|i| name(*i) == *of).unwrap_or(HOSTS_MAX)
 }
 
 fn zone() -> LabelKey {
@@ -62,16 +79,51 @@ pub struct Center {
     /// The real one.
     pub world: World,
     /// An old copy of the store.
-    pub backup: Option<Vec<Record>>,
+    pub backup: Option<Part<Store>>,
     /// Starts so far: names the epochs.
     pub starts: u8,
     /// Turns back to the first version by itself, as far as the store can remember them.
     pub turns: u32,
 }
 
+/// All that is on disk.
+#[derive(Clone, Debug)]
+pub struct Store {
+    records: Vec<Record>,
+    /// The counter in it.
+    pub counter: Generation,
+}
+
+impl Told for Store {
+    fn tell(&self, to: &mut Mark) {
+        for record in &self.records {
+            if let Record::Host(Host { id: HostId { name, .. }, .. }) | Record::Slot(_, name, _) = record {
+                to.host(number(name));
+            }
+            to.add(record);
+        }
+    }
+}
+
+impl Told for Center {
+    fn tell(&self, to: &mut Mark) {
+        let w = &self.world;
+        // What is derived from it need not be told, nor what never changes in these worlds. The sessions are counted for the
+        // next one only: it is newer than all that its host has known.
+        to.add(&(w.counter, &w.epochs, &w.starts, &w.fleets, &w.deployments));
+        to.add(&(&w.recovering, &w.left, w.packages.values().map(|p| (p.digest, &p.held)).collect::<Vec<_>>()));
+        to.add(&(w.epoch, w.startup_over, self.starts, self.turns));
+        for (name, host) in &w.hosts {
+            to.host(number(name));
+            to.add(&(host, w.slot(&app(), name), w.live.get(name)));
+        }
+    }
+}
+
 impl Center {
-    /// A first start: versions 1 and 2, hosts in alternating zones, a fleet with this floor, no batch limit but the floor's.
-    pub fn new(hosts: usize, floor: Amount, zone_floor: Option<Amount>) -> Center {
+    /// A first start: versions 1 and 2, hosts in alternating zones, a fleet with this floor.
+    pub fn new(limits: &Limits) -> Center {
+        let Limits { hosts, floor, zone_floor, batch, .. } = *limits;
         let world = World::new(Settings { heartbeat: Millis::seconds(5) });
         let mut center = Center { world, backup: None, starts: 0, turns: 0 };
         center.start();
@@ -91,7 +143,7 @@ impl Center {
             expect: None,
             floor,
             floor_per: zone_floor.map(|f| (zone(), f)).into_iter().collect(),
-            parallel: None,
+            parallel: batch.map(Amount::Count),
             tolerate: Amount::Count(0),
             on_failure: OnFailure::Rollback,
             stragglers: None,
@@ -138,6 +190,12 @@ impl Center {
         self.settle(touched.fleets);
     }
 
+    /// After a start, whoever was not heard yet is not waited for any more (R16).
+    pub fn startup_over(&mut self) {
+        let touched = self.world.apply(&Change::StartupOver);
+        self.settle(touched.fleets);
+    }
+
     /// The labels of a host: another zone, or none, with which it is no member.
     pub fn label(&mut self, i: usize, to: Option<u8>) -> Result<Answer, Rejected> {
         let labels = to.map(|z| (zone(), LabelValue::lossy(ZONES[usize::from(z)]))).into_iter().collect();
@@ -161,20 +219,36 @@ impl Center {
         self.world.hosts.get(&name(i)).map_or(HostId { name: name(i), join: 1 }, |h| h.id.clone())
     }
 
+    /// What it wants of a host.
+    pub fn wants(&self, i: usize) -> Option<Intent> {
+        self.world.intent(&app(), &name(i))
+    }
+
     /// Does the coordinator hold this session?
     pub fn holds(&self, i: usize, session: SessionId) -> bool {
         self.world.live.get(&name(i)).is_some_and(|l| l.session == session && l.reachable)
     }
 
     /// All that is on disk.
-    pub fn store(&self) -> Vec<Record> {
-        self.world.keys().iter().filter_map(|key| self.world.record(key)).collect()
+    pub fn store(&self) -> Store {
+        let records = self.world.keys().iter().filter_map(|key| self.world.record(key)).collect();
+        Store { records, counter: self.world.counter }
+    }
+
+    /// Somebody copies the store.
+    pub fn copy(&mut self) {
+        self.backup = Some(Part::new(self.store()));
+    }
+
+    /// Has it heard this status of the present session, or a newer one?
+    pub fn has_heard(&self, i: usize, seq: u64) -> bool {
+        self.world.live.get(&name(i)).is_some_and(|l| seq <= l.seq)
     }
 
     /// The process dies and another begins, on its own store or on an old copy of it. `recovers`: the copy was taken by
     /// `restore` (R34).
-    pub fn restart(&mut self, store: Vec<Record>, recovers: bool) {
-        self.world = World::load(self.world.settings, store);
+    pub fn restart(&mut self, store: Store, recovers: bool) {
+        self.world = World::load(self.world.settings, store.records);
         if recovers {
             let _ = self.world.apply(&Change::Restored { backup: NOW, at: NOW });
         }

@@ -7,7 +7,7 @@ use pilotage_agent_core::slot::receive::{Received, receive};
 use pilotage_agent_core::slot::{Act, Bits, Held, RunKind, RunSight, Sight, Slot, next, status};
 use pilotage_shared::health::{HealthNote, Standing};
 use pilotage_shared::ids::{Generation, LedgerId, SessionId};
-use pilotage_shared::intent::{Blocked, Go, Intent};
+use pilotage_shared::intent::{Answers, Blocked, Go, Intent};
 use pilotage_shared::name::Why;
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
@@ -16,14 +16,17 @@ use pilotage_shared::status::{SlotStatus, Status};
 use pilotage_shared::time::Uptime;
 use pilotage_shared::wire::Welcome;
 
+use serde::Serialize;
+
 use crate::center::app;
+use crate::mark::{Mark, Told};
 use crate::promises::Basis;
 
 /// What R6 calls "neither standing, nor run, nor running release".
 pub type Facts = (Standing, bool, Option<Release>);
 
 /// How far a run is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Run {
     /// Its deployer has disturbed nothing yet; the agent may have said that its permission is void.
     Begun {
@@ -32,7 +35,7 @@ pub enum Run {
     },
     /// The application is stopped.
     Disturbed,
-    /// It has ended and the ledger does not say so yet.
+    /// It has ended; the agent closes it at once (see the module's notes on what is one step).
     Ended(Outcome),
 }
 
@@ -51,11 +54,15 @@ pub struct Memory {
     pub facts: Option<(Facts, u64)>,
     /// For the present run.
     pub used: Option<Used>,
+    /// The release whose bits are here: of the newest intent that named one, of whichever session.
+    pub bits: Option<Release>,
 }
 
 /// The host.
 #[derive(Clone, Debug)]
 pub struct Host {
+    /// Which it is.
+    pub number: usize,
     /// Durable.
     pub record: HostRecord,
     /// Durable.
@@ -72,25 +79,73 @@ pub struct Host {
     pub up: bool,
     /// It does not because it died, or its machine was made anew: not because of us.
     pub died: bool,
-    /// What each permission has meant (promise 8).
+    /// The truth: it has answered for long enough since it was started.
+    pub proved: bool,
+    /// The agent has measured nothing yet since it began.
+    pub blind: bool,
+    /// It is stopped for people, and its health check does not fail yet: it drains.
+    pub drains: bool,
+    /// What R7 forbids: the generation is spent, and the run is not named yet.
+    pub split: Option<Box<Slot>>,
+    /// Applications must prove themselves in this world, and agents that begin anew are blind.
+    pub settling: bool,
+    /// What the permissions of the newest generation have meant (promise 8); older ones are refused (R5).
     pub meant: Vec<(Generation, Option<Release>)>,
-    /// Generations that this ledger has begun (promise 8).
-    pub begun: Vec<Generation>,
+    /// The newest generation that this ledger has begun: each must be newer (promise 8).
+    pub begun: Option<Generation>,
     /// Ledgers so far.
     pub ledgers: u8,
 }
 
 impl Host {
     /// A machine with an empty ledger; whatever answered on it is gone.
-    pub fn new(ledgers: u8) -> Host {
+    pub fn new(number: usize, ledgers: u8, settling: bool) -> Host {
         let record = HostRecord { ledger: LedgerId([ledgers; 16]), last: None, left: Vec::new(), blocked: Blocked::default() };
         let (slot, memory) = (Slot::default(), Some(Memory::default()));
-        Host { record, slot, run: None, memory, basis: None, used_basis: None, up: false, died: false, meant: Vec::new(), begun: Vec::new(), ledgers }
+        let (basis, used_basis) = (None, None);
+        let (up, died, proved, blind, drains) = (false, false, false, false, false);
+        Host { number, record, slot, run: None, memory, basis, used_basis, up, died, proved, blind, drains, split: None, settling, meant: Vec::new(), begun: None, ledgers }
     }
 
-    /// Measured, with no delay: time stands still.
+    /// Measured, with no delay but that of proving itself: time stands still.
     pub fn standing(&self) -> Standing {
-        if self.up { Standing::Available } else { Standing::Down }
+        match (self.blind, self.up) {
+            (true, _) if planted(Bug::StandingGuessed) => Standing::Available,
+            (true, _) => Standing::Unknown,
+            (false, true) if self.serves() => Standing::Available,
+            (false, true) => Standing::Settling,
+            (false, false) if self.drains => Standing::Available,
+            (false, false) => Standing::Down,
+        }
+    }
+
+    /// The truth: it answers, and has for long enough.
+    pub fn serves(&self) -> bool {
+        self.up && (self.proved || !self.settling)
+    }
+
+    /// Is there something to measure?
+    pub fn measures(&self) -> bool {
+        self.blind || self.drains || self.settling && self.up && !self.proved
+    }
+
+    /// Time passes for its health check alone: the first look of an agent, the last good one, or enough good ones.
+    pub fn measure(&mut self) {
+        if self.blind {
+            self.blind = false;
+        } else if self.drains {
+            self.drains = false;
+        } else {
+            self.proved = true;
+            self.died &= !self.serves();
+        }
+        self.check_permission();
+    }
+
+    /// The agent's process dies and begins anew. A run goes on without it; nobody is left to say that its permission is void.
+    pub fn crash(&mut self) {
+        self.memory = Some(Memory::default());
+        (self.blind, self.split) = (self.settling, None);
     }
 
     /// The welcome arrives: R33, R28. False: the connection is closed.
@@ -98,8 +153,8 @@ impl Host {
         match record::welcome(&self.record, welcome) {
             Ok(record) => {
                 self.record = record;
-                let held = self.surviving();
-                self.memory = Some(Memory { session: Some(welcome.session), held, ..Memory::default() });
+                let (held, bits) = self.surviving();
+                self.memory = Some(Memory { session: Some(welcome.session), held, bits, ..Memory::default() });
                 true
             }
             Err(_) => {
@@ -111,18 +166,19 @@ impl Host {
 
     /// The connection is over, as this side sees it: R6, what was held is void.
     pub fn leave(&mut self) {
-        let held = self.surviving();
+        let (held, bits) = self.surviving();
         if let Some(memory) = &mut self.memory {
-            *memory = Memory { held, ..Memory::default() };
+            *memory = Memory { held, bits, ..Memory::default() };
         }
         self.revoke();
     }
 
-    /// What was held is void with its session, unless R6 is broken.
-    fn surviving(&self) -> Held {
+    /// What was held is void with its session, unless R6 is broken; the bits are here still.
+    fn surviving(&self) -> (Held, Option<Release>) {
         match &self.memory {
-            Some(memory) if planted(Bug::PermissionSurvivesReconnect) => memory.held.clone(),
-            Some(_) | None => Held::default(),
+            Some(memory) if planted(Bug::PermissionSurvivesReconnect) => (memory.held.clone(), memory.bits),
+            Some(memory) => (Held::default(), memory.bits),
+            None => (Held::default(), None),
         }
     }
 
@@ -137,7 +193,7 @@ impl Host {
 
     /// What it says now.
     pub fn says(&self) -> SlotStatus {
-        let staged = self.memory.as_ref().and_then(|m| m.held.intent.as_ref()).and_then(|i| i.release);
+        let staged = self.memory.as_ref().and_then(|m| m.bits);
         let phase = self.run.as_ref().map(|run| match run {
             Run::Begun { .. } => Phase::Beginning,
             Run::Disturbed | Run::Ended(_) => Phase::Forward(Event::Install),
@@ -183,8 +239,12 @@ impl Host {
                 }
                 let same = memory.held.intent.as_ref() == Some(intent);
                 memory.held.intent = Some(intent.clone());
-                self.basis = basis.cloned();
-                let meaning = (intent.generation, intent.release);
+                memory.bits = intent.release.or(memory.bits);
+                let basis = basis.cloned().filter(|_| intent.generation > self.slot.spent);
+                let same = same && self.basis == basis;
+                self.basis = basis;
+                let (meaning, seen) = ((intent.generation, intent.release), self.slot.seen);
+                self.meant.retain(|(generation, _)| *generation >= seen);
                 if intent.go == Go::Activate && !self.meant.contains(&meaning) {
                     self.meant.push(meaning);
                 }
@@ -197,6 +257,14 @@ impl Host {
         true
     }
 
+    /// It would be dropped, or is what is known already.
+    pub fn ignores(&self, intent: &Intent, basis: Option<&Basis>) -> bool {
+        let Some(memory) = &self.memory else { return true };
+        let dropped = matches!(receive(&self.slot, &memory.held, memory.session.as_ref(), intent), Received::Drop(_));
+        let usable = intent.generation > self.slot.spent;
+        dropped || memory.held.intent.as_ref() == Some(intent) && (self.basis.as_ref() == basis || !usable)
+    }
+
     /// R6, R15: for as long as nothing was disturbed.
     fn check_permission(&mut self) {
         let Some(memory) = &self.memory else { return };
@@ -207,6 +275,9 @@ impl Host {
 
     /// What the core wants to do next.
     pub fn next(&self) -> Option<Act> {
+        if let Some(record) = &self.split {
+            return Some(Act::Begin { record: Slot::clone(record) });
+        }
         let memory = self.memory.as_ref()?;
         let facts = (self.standing(), self.slot.run.is_some(), self.slot.running);
         let wanted = memory.held.intent.as_ref().and_then(|i| i.release);
@@ -236,12 +307,17 @@ impl Host {
     pub fn act(&mut self, act: Act) -> Result<(), &'static str> {
         let mut fault = Ok(());
         match act {
+            Act::Begin { record } if planted(Bug::SplitBegin) && self.split.is_none() => {
+                self.slot.spent = record.spent;
+                self.split = Some(Box::new(record));
+            }
             Act::Begin { record } => {
+                self.split = None;
                 if let Some(RunKind::Activate(generation)) = record.run.as_ref().map(|r| r.kind) {
-                    if self.begun.contains(&generation) {
-                        fault = Err("promise 8: a generation began twice");
+                    if self.begun.is_some_and(|newest| generation <= newest) {
+                        fault = Err("promise 8: a generation began twice, or after a newer one");
                     }
-                    self.begun.push(generation);
+                    self.begun = Some(generation);
                     self.used_basis = self.basis.clone();
                 } else {
                     self.used_basis = None;
@@ -250,6 +326,10 @@ impl Host {
                     fault = Err("promise 4: two runs at once");
                 }
                 self.slot = record;
+                if let Some(run) = &mut self.slot.run {
+                    run.attempt = 0;
+                }
+                self.forget();
                 self.run = Some(Run::Begun { revoked: false });
                 let standing = self.standing();
                 if let Some(memory) = &mut self.memory {
@@ -260,6 +340,7 @@ impl Host {
             Act::Close { record } | Act::Record { record } => {
                 let over = record.run.is_none();
                 self.slot = record;
+                self.forget();
                 if over {
                     self.run = None;
                     self.used_basis = None;
@@ -271,16 +352,41 @@ impl Host {
         fault
     }
 
+    /// What nothing reads in these worlds: the number of a run names its folder, a person at the host goes back to the previous
+    /// release, and how a run ended is compared with a refusal only.
+    fn forget(&mut self) {
+        (self.slot.attempts, self.slot.previous) = (0, None);
+        if self.slot.refused.is_empty() {
+            self.slot.last_ended = None;
+        }
+    }
+
+    /// What its newest intent answers is asked only of a permission that may still be used, and of frames that are late.
+    pub fn forget_answers(&mut self) {
+        if let Some(intent) = self.memory.as_mut().and_then(|m| m.held.intent.as_mut()) {
+            intent.answers = Answers::default();
+        }
+    }
+
+    /// There is something to forget there.
+    pub fn keeps_answers_in_vain(&self) -> bool {
+        let intent = self.memory.as_ref().and_then(|m| m.held.intent.as_ref());
+        intent.is_some_and(|i| i.answers != Answers::default() && (i.go != Go::Activate || i.generation <= self.slot.spent))
+    }
+
     /// The deployer's last look before it stops the application. True: it is stopped now.
     pub fn disturb(&mut self) -> bool {
         match self.run {
             Some(Run::Begun { revoked: true }) => {
                 self.run = Some(Run::Ended(Outcome::NotBegun { why: Why::lossy("void") }));
+                self.close();
                 false
             }
             Some(Run::Begun { revoked: false }) => {
                 self.run = Some(Run::Disturbed);
-                self.up = false;
+                self.used_basis = None; // it has been judged by it
+                self.drains = self.settling && self.serves();
+                (self.up, self.proved) = (false, false);
                 true
             }
             Some(Run::Disturbed | Run::Ended(_)) | None => false,
@@ -290,14 +396,57 @@ impl Host {
     /// The run ends: on the new release, or back on what ran.
     pub fn end(&mut self, good: bool) {
         self.up = good || self.slot.running.is_some();
-        self.died = self.died && !self.up;
+        self.died &= !self.serves();
+        self.drains = false;
         let outcome = if good { Outcome::Committed } else { Outcome::RolledBack { why: Why::lossy("it failed") } };
         self.run = Some(Run::Ended(outcome));
+        self.close();
+    }
+
+    /// What the core makes of a run that has ended.
+    fn close(&mut self) {
+        if let Some(act @ Act::Close { .. }) = self.next() {
+            let closed = self.act(act);
+            debug_assert!(closed.is_ok(), "{closed:?}");
+        }
     }
 
     /// The application dies, or comes up again, by itself.
     pub fn flip(&mut self) {
-        (self.up, self.died) = (!self.up, self.up);
+        self.died |= self.up;
+        (self.up, self.proved) = (!self.up, false);
+        self.died &= !self.serves();
         self.check_permission();
+    }
+
+    /// The permission that it holds and has not used is of the coordinator's present mind: nothing is gained by hearing it again.
+    pub fn knows(&self, wanted: &Intent, basis: Option<&Basis>) -> bool {
+        let Some(memory) = &self.memory else { return true };
+        let Some(held) = &memory.held.intent else { return false };
+        if (Intent { answers: held.answers, ..wanted.clone() }) != *held {
+            return false;
+        }
+        let facts = (self.standing(), self.slot.run.is_some(), self.slot.running);
+        let stale = memory.facts.is_none_or(|(known, seq)| known != facts || held.answers.seq < seq);
+        let unused = wanted.go == Go::Activate && wanted.generation > self.slot.spent;
+        *held == *wanted || !unused || !stale && self.basis.as_ref() == basis
+    }
+}
+
+/// Told by its place among those of this host.
+#[derive(Serialize)]
+struct Sequence {
+    seq: u64,
+}
+
+impl Told for Host {
+    fn tell(&self, to: &mut Mark) {
+        to.host(self.number);
+        to.add(&(&self.record, &self.slot, &self.run, &self.basis, &self.used_basis, &self.meant, &self.begun, self.ledgers));
+        to.add(&(self.up, self.died, self.proved, self.blind, self.drains, &self.split));
+        if let Some(Memory { session, held, seq, told, facts, used, bits }) = &self.memory {
+            let used = used.as_ref().map(|u| (u.session, u.generation, u.standing));
+            to.add(&(session, &held.intent, Sequence { seq: *seq }, told, facts.map(|(facts, seq)| (facts, Sequence { seq })), used, bits));
+        }
     }
 }

@@ -27,7 +27,11 @@ pub enum Fault {
     Death,
     /// A host is not heard for three heartbeats, as the coordinator sees it.
     Silence,
+    /// After a start of the coordinator the time passes in which it waits for who was not heard yet (R16).
+    Unheard,
 }
+
+const FAULTS: usize = Fault::Unheard as usize + 1;
 
 /// What a person asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +56,8 @@ pub enum Wish {
     Retire,
 }
 
+const WISHES: usize = Wish::Retire as usize + 1;
+
 /// A world.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -61,26 +67,87 @@ pub struct Limits {
     pub floor: Amount,
     /// Of each zone.
     pub zone_floor: Option<Amount>,
-    /// Frames under way at once.
-    pub frames: usize,
+    /// At most so many in change at once.
+    pub batch: Option<u32>,
+    /// Frames that are late at once, each for as long as it may be; all others arrive when they are sent, before or after them.
+    pub late: usize,
+    /// Health checks take time: whoever was started must prove itself before it counts, who is stopped passes them for a while, and an
+    /// agent that begins anew knows nothing of its application.
+    pub settling: bool,
+    /// The old copy of the store is of the coordinator's life before, which has just ended; otherwise it is of any moment.
+    pub first_copy: bool,
     /// Faults, together.
     pub faults: u8,
-    /// Of these kinds.
-    pub kinds: &'static [Fault],
-    /// Requests of a person.
+    /// Of these kinds, and of each so many.
+    pub kinds: &'static [(Fault, u8)],
+    /// Requests of a person, together.
     pub requests: u8,
-    /// Of these kinds.
-    pub wishes: &'static [Wish],
+    /// Of these kinds, and of each so many.
+    pub wishes: &'static [(Wish, u8)],
 }
 
 impl Limits {
-    /// May this go wrong here?
-    pub fn has(&self, fault: Fault) -> bool {
-        self.kinds.contains(&fault)
-    }
-
     /// May this be asked here?
     pub fn asks(&self, wish: Wish) -> bool {
-        self.wishes.contains(&wish)
+        self.wishes.iter().any(|(asked, _)| *asked == wish)
+    }
+
+    /// All of it, before anything has happened.
+    pub fn budget(&self) -> Budget {
+        let mut budget = Budget { faults: self.faults, requests: self.requests, ..Budget::default() };
+        self.kinds.iter().for_each(|(fault, n)| budget.kinds[*fault as usize] = *n);
+        self.wishes.iter().for_each(|(wish, n)| budget.wishes[*wish as usize] = *n);
+        budget
+    }
+}
+
+/// How much more may go wrong and be asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Budget {
+    faults: u8,
+    kinds: [u8; FAULTS],
+    requests: u8,
+    wishes: [u8; WISHES],
+}
+
+impl Budget {
+    /// May this go wrong now?
+    pub fn has(&self, fault: Fault) -> bool {
+        self.faults > 0 && self.kinds[fault as usize] > 0
+    }
+
+    /// May this be asked now?
+    pub fn asks(&self, wish: Wish) -> bool {
+        self.requests > 0 && self.wishes[wish as usize] > 0
+    }
+
+    /// It went wrong. None: that was too much.
+    pub fn spend(&mut self, fault: Fault) -> Option<()> {
+        self.has(fault).then_some(())?;
+        self.faults -= 1;
+        self.kinds[fault as usize] -= 1;
+        self.forget();
+        Some(())
+    }
+
+    /// It was asked for.
+    pub fn spend_wish(&mut self, wish: Wish) -> Option<()> {
+        self.asks(wish).then_some(())?;
+        self.requests -= 1;
+        self.wishes[wish as usize] -= 1;
+        self.forget();
+        Some(())
+    }
+
+    /// What is left of each kind when nothing is left of all tells states apart that are the same.
+    fn forget(&mut self) {
+        if self.faults == 0 {
+            self.kinds = [0; FAULTS];
+        }
+        if self.requests == 0 {
+            self.wishes = [0; WISHES];
+        }
+        self.kinds.iter_mut().for_each(|n| *n = (*n).min(self.faults));
+        self.wishes.iter_mut().for_each(|n| *n = (*n).min(self.requests));
     }
 }

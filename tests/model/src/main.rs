@@ -17,12 +17,18 @@ struct Arguments {
     /// Say which worlds there are
     #[arg(long)]
     list: bool,
-    /// Stop a world after so many states; 0: search all of it
-    #[arg(long, default_value_t = 4_000_000)]
-    states: usize,
-    /// Search in depth: less memory, longer paths
+    /// The worlds of the test run
+    #[arg(long, conflicts_with = "worlds")]
+    quick: bool,
+    /// Stop a world after so many states were generated [default: search all of it]
     #[arg(long)]
-    depth: bool,
+    states: Option<usize>,
+    /// Search in breadth: what breaks is found by the shortest path, and memory is needed for all states of one depth
+    #[arg(long)]
+    breadth: bool,
+    /// Search with so many threads [default: one for each processor]
+    #[arg(long)]
+    threads: Option<usize>,
     /// Plant each bug that belongs to a world, and look for it (needs RUSTFLAGS='--cfg pilotage_planted')
     #[arg(long)]
     bugs: bool,
@@ -30,12 +36,12 @@ struct Arguments {
 
 #[expect(clippy::print_stdout, reason = "the output of the command")]
 fn main() -> ExitCode {
-    let Arguments { worlds, list, states, depth, bugs } = Arguments::parse();
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let how = Search { at_most: (states > 0).then_some(states), breadth: !depth, threads };
+    let Arguments { worlds, list, quick, states, breadth, threads, bugs } = Arguments::parse();
+    let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
+    let how = Search { at_most: states, breadth: breadth || bugs, threads };
     if list {
         for world in WORLDS {
-            println!("{:14} {}", world.name, world.about);
+            println!("{:22} {}", world.name, world.about);
         }
         return ExitCode::SUCCESS;
     }
@@ -53,46 +59,58 @@ fn main() -> ExitCode {
         }
     }
     if wanted.is_empty() {
-        wanted = WORLDS.iter().collect();
+        wanted = WORLDS.iter().filter(|world| world.quick || !quick).collect();
     }
-    let mut good = true;
-    for world in wanted {
+    search_all(&wanted, how)
+}
+
+#[expect(clippy::print_stdout, reason = "the output of the command")]
+fn search_all(worlds: &[&World], how: Search) -> ExitCode {
+    let (mut good, mut complete, mut states) = (true, 0, 0);
+    for world in worlds {
         let found = search(Protocol::of(world.limits), how);
         println!("{}", line(world, &found));
+        (complete, states) = (complete + usize::from(found.complete), states + found.states);
+        good &= found.broken.is_none() && (found.complete || how.at_most.is_some());
         if let Some(broken) = &found.broken {
-            good = false;
             println!("  BROKEN: {}", broken.what);
             for action in &broken.path {
                 println!("    {action:?}");
             }
         }
     }
+    println!("{complete} of {} worlds searched completely, {states} states", worlds.len());
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn line(world: &World, found: &Found) -> String {
     let extent = if found.complete { "all" } else { "the first" };
     let Found { states, generated, depth, took, .. } = found;
-    format!("{:14} {extent} {states} states ({generated} generated, up to {depth} steps) in {took:.0?}", world.name)
+    format!("{:22} {extent} {states} states ({generated} generated, up to {depth} steps) in {took:.1?}", world.name)
 }
+
+/// A bug that is not seen in so many states is missed.
+#[cfg(pilotage_planted)]
+const ENOUGH: usize = 3_000_000;
 
 #[cfg(pilotage_planted)]
 #[expect(clippy::print_stdout, reason = "the output of the command")]
 fn find_bugs(how: Search) -> ExitCode {
     use pilotage_model::bugs::BUGS;
+    let how = Search { at_most: how.at_most.or(Some(ENOUGH)), ..how };
     let mut missed = 0;
     for case in BUGS {
         let found = search(Protocol { limits: case.limits, planted: case.bugs }, how);
-        let name = format!("{:?}", case.bugs);
+        let name = case.bugs.iter().map(|bug| format!("{bug:?}")).collect::<Vec<_>>().join(" + ");
         match &found.broken {
             Some(broken) => {
                 let steps = broken.path.len();
-                println!("{name:36} {steps:3} steps (PROTOCOL: {:2}), {:8} states: {}", case.steps, found.states, broken.what);
+                println!("{name:32} {steps:3} steps {:8} states {:>6.1?} {}", found.states, found.took, broken.what);
             }
             None => {
                 missed += 1;
                 let extent = if found.complete { "all" } else { "the first" };
-                println!("{name:36} NOT SEEN in {extent} {} states", found.states);
+                println!("{name:32} NOT SEEN in {extent} {} states", found.states);
             }
         }
     }

@@ -1,8 +1,9 @@
-//! Frames under way: any of them may arrive next, again, or never.
+//! Frames that are late: any of them may arrive next, again, or never.
 
 use pilotage_shared::intent::Intent;
 use pilotage_shared::status::Status;
 
+use crate::mark::{Mark, Told};
 use crate::promises::Basis;
 
 /// One frame, and whose it is.
@@ -17,16 +18,41 @@ pub enum Frame {
 /// All of them, in no order that means anything.
 #[derive(Clone, Debug, Default)]
 pub struct Net {
-    /// Sorted by their text, so that worlds that differ in the order of sending only are one.
+    /// Each but once: one that is there already can be delivered twice.
     pub frames: Vec<Frame>,
 }
 
-impl Net {
-    /// Puts a frame under way; one that is under way already need not be there twice: it can be delivered twice.
-    pub fn send(&mut self, frame: Frame) {
-        if !self.frames.contains(&frame) {
-            self.frames.push(frame);
-            self.frames.sort_by_cached_key(|f| format!("{f:?}"));
+impl Told for Net {
+    fn tell(&self, to: &mut Mark) {
+        // Worlds that differ in the order of sending only are one.
+        let mut marks: Vec<Mark> = self.frames.iter().map(told).collect();
+        marks.sort();
+        marks.into_iter().for_each(|mark| to.append(mark));
+    }
+}
+
+fn told(frame: &Frame) -> Mark {
+    let mut mark = Mark::default();
+    match frame {
+        Frame::Status(i, status) => {
+            mark.host(*i);
+            mark.add(&(0, status));
         }
+        Frame::Intent(i, intent, basis) => {
+            mark.host(*i);
+            mark.add(&(1, intent, basis));
+        }
+    }
+    mark
+}
+
+impl Net {
+    /// This one is late. False: there is such a one already.
+    pub fn send(&mut self, frame: Frame) -> bool {
+        let new = !self.frames.contains(&frame);
+        if new {
+            self.frames.push(frame);
+        }
+        new
     }
 }

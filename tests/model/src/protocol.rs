@@ -2,7 +2,6 @@
 
 use pilotage_coordinator_core::{Answer, Request};
 use pilotage_shared::ids::BootId;
-use pilotage_shared::intent::Go;
 use pilotage_shared::name::Why;
 use pilotage_shared::planted::Bug;
 use pilotage_shared::principal::Principal;
@@ -10,12 +9,12 @@ use pilotage_shared::wire::{Hello, VERSION};
 use stateright::{Model, Property};
 
 use crate::action::{Action, actions, request};
-use crate::center::{Center, app, name, release};
-use crate::host::{Host, Memory};
-use crate::limits::{Limits, Wish};
+use crate::center::{Center, Store, release};
+use crate::host::Host;
+use crate::limits::{Budget, Fault, Limits, Wish};
 use crate::net::{Frame, Net};
 use crate::part::Part;
-use crate::promises::{Basis, decided, taken};
+use crate::promises::{decided, in_change, taken};
 use crate::state::State;
 
 /// The model.
@@ -41,20 +40,33 @@ impl Protocol {
 
     /// All hosts on version 1, settled and heard; version 2 was asked for, unless a person is to do that.
     fn beginning(&self) -> State {
-        let mut center = Center::new(self.limits.hosts, self.limits.floor, self.limits.zone_floor);
-        let mut hosts: Vec<Host> = (0..self.limits.hosts).map(|_| Host::new(1)).collect();
+        self.plant();
+        let mut center = Center::new(&self.limits);
+        let mut hosts: Vec<Host> = (0..self.limits.hosts).map(|i| Host::new(i, 1, self.limits.settling)).collect();
         for (i, host) in hosts.iter_mut().enumerate() {
-            host.up = true; // it serves before Pilotage knows it: the first deployment keeps the floor too
+            (host.up, host.proved) = (true, true); // it serves before Pilotage knows it: the first deployment keeps the floor too
             connect(&mut center, host, i, true);
         }
         center.deploy(1).expect("the first deployment");
         let (center, hosts) = (Part::new(center), hosts.into_iter().map(Part::new).collect());
-        let mut state = State { center, hosts, net: Part::new(Net::default()), faults: 0, requests: 0, failed: false, back: false, broken: None };
+        let (net, budget) = (Part::new(Net::default()), Budget::default());
+        let mut state = State { center, hosts, net, budget, failed: false, back: false, broken: None };
         self.calm(&mut state);
         if !self.limits.asks(Wish::Deploy) {
             state.center.change(|c| c.deploy(2)).expect("the second deployment");
         }
-        (state.faults, state.requests) = (self.limits.faults, self.limits.requests);
+        if self.limits.first_copy {
+            state.center.change(|c| {
+                c.copy();
+                c.restart(c.store(), false);
+            });
+            for i in 0..self.limits.hosts {
+                let State { center, hosts, .. } = &mut state;
+                hosts[i].change(|host| center.change(|center| connect(center, host, i, true)));
+            }
+        }
+        state.budget = self.limits.budget();
+        self.tidy(&mut state);
         state
     }
 
@@ -71,7 +83,6 @@ impl Protocol {
 
     /// Does it. None: nothing has changed, or it was refused.
     fn happens(&self, state: &mut State, action: Action) -> Option<()> {
-        let hosts = self.limits.hosts;
         match action {
             Action::Deliver(n) | Action::Repeat(n) => {
                 let frame = state.net.frames[n].clone();
@@ -83,24 +94,29 @@ impl Protocol {
                 (taken || !again).then_some(())?;
             }
             Action::Lose(n) => state.net.change(|net| drop(net.frames.remove(n))),
-            Action::Send(i) => {
-                let intent = state.center.world.intent(&app(), &name(i))?;
-                let basis = (intent.go == Go::Activate).then(|| Basis::of(&state.center, hosts));
-                state.net.change(|net| net.send(Frame::Intent(i, Box::new(intent), basis)));
+            Action::Send(i) | Action::SendLate(i) => {
+                let intent = state.center.wants(i)?;
+                let basis = state.basis(&intent);
+                arrives(state, Frame::Intent(i, Box::new(intent), basis), matches!(action, Action::SendLate(_)))?;
             }
-            Action::Tell(i) => {
+            Action::Tell(i) | Action::TellLate(i) => {
                 let status = state.hosts[i].change(Host::tell)?;
-                state.net.change(|net| net.send(Frame::Status(i, Box::new(status))));
+                let late = matches!(action, Action::TellLate(_));
+                // Refused or not, it was said.
+                let _ = arrives(state, Frame::Status(i, Box::new(status)), late);
             }
+            Action::Measure(i) => state.hosts[i].change(Host::measure),
             Action::Act(i) => {
                 let act = state.hosts[i].next()?;
                 let fault = state.hosts[i].change(|h| h.act(act)).err();
                 state.broke(fault);
             }
             Action::Disturb(i) => {
-                let served = state.hosts[i].up;
-                if state.hosts[i].change(Host::disturb) && served {
-                    state.broke(taken(&self.limits, state, i));
+                let (served, basis) = (state.hosts[i].up, state.hosts[i].used_basis.clone());
+                if state.hosts[i].change(Host::disturb) {
+                    state.broke(in_change(&self.limits, state));
+                    let taken = if served { taken(&self.limits, state, i, basis.as_ref()) } else { None };
+                    state.broke(taken);
                 }
             }
             Action::Commit(i) => state.hosts[i].change(|h| h.end(true)),
@@ -113,12 +129,11 @@ impl Protocol {
                 let center = &mut state.center;
                 state.hosts[i].change(|host| center.change(|center| connect(center, host, i, heard)));
             }
-            // A run goes on without it; nobody is left to say that its permission is void.
-            Action::CrashAgent(i) => state.hosts[i].change(|h| h.memory = Some(Memory::default())),
+            Action::CrashAgent(i) => state.hosts[i].change(Host::crash),
             Action::Reimage(i) => {
                 let (ledgers, died) = (state.hosts[i].ledgers + 1, state.hosts[i].up || state.hosts[i].died);
                 state.failed |= state.hosts[i].slot.running == Some(release(2));
-                state.hosts[i] = Part::new(Host { died, ..Host::new(ledgers) });
+                state.hosts[i] = Part::new(Host { died, ..Host::new(i, ledgers, self.limits.settling) });
             }
             Action::Flip(i) => {
                 // A dead application on the new release has failed (R21).
@@ -127,9 +142,10 @@ impl Protocol {
             }
             Action::Silence(i) => state.center.change(|c| c.silence(i)),
             Action::CrashCenter => state.center.change(|c| c.restart(c.store(), false)),
-            Action::Backup => state.center.change(|c| c.backup = Some(c.store())),
+            Action::Unheard => state.center.change(Center::startup_over),
+            Action::Backup => state.center.change(Center::copy),
             Action::Rewind | Action::Restore => {
-                let store = state.center.backup.clone()?;
+                let store = Store::clone(state.center.backup.as_ref()?);
                 state.center.change(|c| {
                     c.turns = 0;
                     c.restart(store, matches!(action, Action::Restore));
@@ -157,6 +173,48 @@ impl Protocol {
         }
         Some(())
     }
+
+    /// Takes out what no later state can tell from its absence.
+    fn tidy(&self, state: &mut State) {
+        // An old copy that nobody may use any more.
+        if state.center.backup.is_some() && !state.budget.has(Fault::Restore) {
+            state.center.change(|c| c.backup = None);
+        }
+        // Late frames that will be refused whenever they arrive: no session returns (R2, R3), and what is newest only rises
+        // while its session lasts (R4, R5). Bugs that take them in are why a world with such a bug keeps them.
+        const TAKEN: [Bug; 6] = [
+            Bug::SessionReused,
+            Bug::IntentAnySession,
+            Bug::StatusAnySession,
+            Bug::StatusAnyOrder,
+            Bug::IntentOlder,
+            Bug::PermissionSurvivesReconnect,
+        ];
+        if self.planted.iter().any(|bug| TAKEN.contains(bug)) {
+            return;
+        }
+        let dead = |frame: &Frame| match frame {
+            Frame::Status(i, status) => !state.center.holds(*i, status.session) || state.center.has_heard(*i, status.seq),
+            Frame::Intent(i, intent, basis) => state.hosts[*i].ignores(intent, basis.as_ref()),
+        };
+        if state.net.frames.iter().any(dead) {
+            let frames: Vec<Frame> = state.net.frames.iter().filter(|frame| !dead(frame)).cloned().collect();
+            state.net.change(|net| net.frames = frames);
+        }
+        // Which status its newest intent answers, where nothing will ask: frames that are sent later answer later ones (R4).
+        for i in 0..state.hosts.len() {
+            let late = state.net.frames.iter().any(|frame| matches!(frame, Frame::Intent(to, _, _) if *to == i));
+            if !late && state.hosts[i].keeps_answers_in_vain() {
+                state.hosts[i].change(Host::forget_answers);
+            }
+        }
+    }
+}
+
+/// A frame is sent: it arrives now, or it is late. None: it changes nothing.
+fn arrives(state: &mut State, frame: Frame, late: bool) -> Option<()> {
+    let changes = if late { state.net.change(|net| net.send(frame)) } else { deliver(state, &frame) };
+    changes.then_some(())
 }
 
 /// False: it was dropped, or changes nothing.
@@ -197,8 +255,8 @@ impl Model for Protocol {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        self.plant();
-        vec![self.beginning()]
+        // What goes wrong goes wrong later.
+        vec![Protocol::of(self.limits).beginning()]
     }
 
     fn actions(&self, state: &State, possible: &mut Vec<Action>) {
@@ -212,14 +270,15 @@ impl Model for Protocol {
     fn next_state(&self, before: &State, action: Action) -> Option<State> {
         self.plant();
         let mut state = before.clone();
-        if action.is_fault(before) {
-            state.faults = state.faults.checked_sub(1)?;
+        if let Some(fault) = action.fault(before) {
+            state.budget.spend(fault)?;
         }
-        if action.is_wish() {
-            state.requests = state.requests.checked_sub(1)?;
+        if let Some(wish) = action.wish() {
+            state.budget.spend_wish(wish)?;
         }
         self.happens(&mut state, action)?;
         state.broke(decided(&state));
+        self.tidy(&mut state);
         Some(state)
     }
 

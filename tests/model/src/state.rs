@@ -2,10 +2,15 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use pilotage_shared::intent::{Go, Intent};
+
 use crate::center::Center;
 use crate::host::Host;
+use crate::limits::{Budget, Fault};
+use crate::mark::fingerprint;
 use crate::net::Net;
 use crate::part::Part;
+use crate::promises::Basis;
 
 /// One state.
 #[derive(Clone, Debug)]
@@ -16,10 +21,8 @@ pub struct State {
     pub hosts: Vec<Part<Host>>,
     /// Between them.
     pub net: Part<Net>,
-    /// So many more may happen.
-    pub faults: u8,
-    /// So many more may be asked.
-    pub requests: u8,
+    /// What more may happen and be asked.
+    pub budget: Budget,
     /// A run has failed, or an application died, on the new release: there is a reason to turn.
     pub failed: bool,
     /// Somebody, or a failure, may have wanted the first version again.
@@ -29,33 +32,42 @@ pub struct State {
 }
 
 impl State {
-    /// All that tells states apart: of the parts, their marks.
-    fn write<H: Hasher>(&self, to: &mut H) {
-        self.center.mark().hash(to);
-        self.hosts.iter().for_each(|host| host.mark().hash(to));
-        self.net.mark().hash(to);
-        (self.faults, self.requests, self.failed, self.back, self.broken).hash(to);
-    }
-
     /// Notes what must not be; the first counts.
     pub fn broke(&mut self, what: Option<&'static str>) {
         self.broken = self.broken.or(what);
+    }
+
+    /// What the coordinator counts when it derives this intent, if it permits anything.
+    pub fn basis(&self, intent: &Intent) -> Option<Basis> {
+        // Who was available is asked of those only who died, and of whose machine was made anew.
+        let deadly = self.budget.has(Fault::Death) || self.budget.has(Fault::Reimage) || self.hosts.iter().any(|h| h.died);
+        (intent.go == Go::Activate).then(|| Basis::of(&self.center, self.hosts.len(), deadly))
+    }
+
+    /// All that tells states apart.
+    fn told<H: Hasher>(&self, to: &mut H) {
+        let parts = self.hosts.iter().map(Part::marked).chain([self.center.marked(), self.net.marked()]);
+        // The counter may be set back to that of the copy.
+        let copy = self.center.backup.as_ref();
+        let exact = copy.map_or(u64::MAX, |copy| copy.counter.0).min(self.center.world.counter.0);
+        fingerprint(parts.chain(copy.map(Part::marked)), exact, to);
+        (self.budget, self.failed, self.back, self.broken).hash(to);
     }
 }
 
 impl PartialEq for State {
     fn eq(&self, other: &Self) -> bool {
-        let mark = |state: &Self| {
+        let told = |state: &Self| {
             let mut hasher = DefaultHasher::new();
-            state.write(&mut hasher);
+            state.told(&mut hasher);
             hasher.finish()
         };
-        mark(self) == mark(other)
+        told(self) == told(other)
     }
 }
 
 impl Hash for State {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.write(state);
+        self.told(state);
     }
 }

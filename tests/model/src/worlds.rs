@@ -2,7 +2,7 @@
 
 use pilotage_shared::policy::Amount;
 
-use crate::limits::Fault::{AgentCrash, CenterCrash, Death, Fail, Lose, Reconnect, Reimage, Repeat, Restore, Silence, Vain};
+use crate::limits::Fault::{AgentCrash, CenterCrash, Death, Fail, Lose, Reconnect, Reimage, Repeat, Restore, Silence, Unheard, Vain};
 use crate::limits::Wish::{Cancel, Deploy, Leave, Recover, Redeploy, Relabel, Resume, Retire, Rollback};
 use crate::limits::{Fault, Limits, Wish};
 
@@ -15,35 +15,69 @@ pub struct World {
     pub about: &'static str,
     /// Its size.
     pub limits: Limits,
+    /// Small enough for every run of the tests.
+    pub quick: bool,
 }
 
-const SMALL: Limits = Limits { hosts: 2, floor: Amount::Count(1), zone_floor: None, frames: 1, faults: 0, kinds: &[], requests: 0, wishes: &[] };
+const SMALL: Limits = Limits {
+    hosts: 2,
+    floor: Amount::Count(1),
+    zone_floor: None,
+    batch: None,
+    late: 0,
+    settling: false,
+    first_copy: false,
+    faults: 0,
+    kinds: &[],
+    requests: 0,
+    wishes: &[],
+};
 const THREE: Limits = Limits { hosts: 3, floor: Amount::Count(2), ..SMALL };
-const EVERYTHING: &[Fault] = &[Lose, Repeat, Reconnect, Vain, AgentCrash, Reimage, CenterCrash, Restore, Fail, Death, Silence];
-const ANYTHING: &[Wish] = &[Cancel, Rollback, Redeploy, Resume, Recover, Relabel, Leave, Retire];
+const ZONES: Limits = Limits { zone_floor: Some(Amount::AllBut(1)), floor: Amount::Count(1), ..THREE };
+const EVERYTHING: &[(Fault, u8)] = &[(Lose, 1), (Repeat, 1), (Reconnect, 1), (Vain, 1), (AgentCrash, 1), (Reimage, 1), (CenterCrash, 1), (Restore, 1), (Fail, 1), (Death, 1), (Silence, 1), (Unheard, 1)];
+const ANYTHING: &[(Wish, u8)] = &[(Cancel, 1), (Rollback, 1), (Redeploy, 1), (Resume, 1), (Recover, 1), (Relabel, 1), (Leave, 1), (Retire, 1)];
+
+const fn quick(name: &'static str, about: &'static str, limits: Limits) -> World {
+    World { name, about, limits, quick: true }
+}
 
 const fn world(name: &'static str, about: &'static str, limits: Limits) -> World {
-    World { name, about, limits }
+    World { name, about, limits, quick: false }
 }
 
-/// All of them, the smallest first.
+/// All of them.
 pub const WORLDS: &[World] = &[
-    world("calm", "frames are late and overtake each other, nothing else", SMALL),
-    world("late", "the same with two frames under way", Limits { frames: 2, ..SMALL }),
-    world("deaths", "applications die and come up by themselves", Limits { faults: 2, kinds: &[Death], ..SMALL }),
-    world("crashes", "agents and the coordinator crash", Limits { faults: 2, kinds: &[AgentCrash, CenterCrash, Reconnect], ..SMALL }),
-    world("losses", "frames are lost and repeated, sessions begin in vain", Limits { frames: 2, faults: 1, kinds: &[Lose, Repeat, Vain, Reconnect], ..SMALL }),
-    world("people", "a person cancels, goes back, supersedes", Limits { faults: 1, kinds: &[Fail, Reconnect], requests: 1, wishes: &[Cancel, Rollback, Redeploy], ..SMALL }),
-    world("labels", "hosts change their zone, leave, are retired and invited again", Limits { faults: 1, kinds: &[Reconnect], requests: 2, wishes: &[Relabel, Leave, Retire], ..SMALL }),
-    world("restore", "an old copy of the store, with and without recovering", Limits { faults: 1, kinds: &[Restore], requests: 2, wishes: &[Deploy, Resume, Recover], ..SMALL }),
-    world("reimage", "machines are made anew while the coordinator crashes", Limits { faults: 2, kinds: &[Reimage, CenterCrash, Fail], ..SMALL }),
-    world("silence", "hosts are not heard, and are again", Limits { faults: 2, kinds: &[Silence, Death], ..SMALL }),
-    world("pair", "two hosts, one of all faults, one of all requests", Limits { faults: 1, kinds: EVERYTHING, requests: 1, wishes: ANYTHING, ..SMALL }),
-    world("pair-2", "two hosts, two of all faults, one of all requests", Limits { faults: 2, kinds: EVERYTHING, requests: 1, wishes: ANYTHING, ..SMALL }),
-    world("zones", "three hosts in two zones, each with a floor", Limits { zone_floor: Some(Amount::AllBut(1)), floor: Amount::Count(1), ..THREE }),
-    world("three", "three hosts, one of all faults", Limits { faults: 1, kinds: EVERYTHING, ..THREE }),
-    world("three-restore", "three hosts in two zones, restores and re-images", Limits { faults: 2, kinds: &[Restore, Reimage, CenterCrash], requests: 2, wishes: &[Deploy, Recover, Resume], zone_floor: Some(Amount::AllBut(1)), ..THREE }),
-    world("three-2", "three hosts in two zones, two of all faults, one of all requests, two frames", Limits { frames: 2, faults: 2, kinds: EVERYTHING, requests: 1, wishes: ANYTHING, zone_floor: Some(Amount::AllBut(1)), ..THREE }),
+    quick("calm", "nothing is late, nothing goes wrong", SMALL),
+    quick("late", "one frame is late and overtaken", Limits { late: 1, ..SMALL }),
+    quick("late-2", "two frames are late and overtake each other", Limits { late: 2, ..SMALL }),
+    quick("late-3", "three frames are late", Limits { late: 3, ..SMALL }),
+    quick("loss", "frames are late, lost, repeated", Limits { late: 2, faults: 2, kinds: &[(Lose, 1), (Repeat, 1)], ..SMALL }),
+    world("sessions", "sessions end, and begin in vain", Limits { late: 1, faults: 2, kinds: &[(Reconnect, 1), (Vain, 1), (Silence, 1)], ..SMALL }),
+    world("deaths", "applications die and come up by themselves", Limits { late: 1, faults: 2, kinds: &[(Death, 2)], ..SMALL }),
+    quick("crashes", "agents and the coordinator crash", Limits { late: 1, faults: 2, kinds: &[(AgentCrash, 1), (CenterCrash, 1), (Unheard, 1)], ..SMALL }),
+    quick("failures", "runs fail, the deployment turns", Limits { late: 1, faults: 2, kinds: &[(Fail, 2)], ..SMALL }),
+    quick("restore", "an old copy of the store, of any moment, is put back", Limits { late: 1, faults: 1, kinds: &[(Restore, 1)], requests: 1, wishes: &[(Deploy, 1)], ..SMALL }),
+    world("restore-go-on", "and a person goes on", Limits { faults: 2, kinds: &[(Restore, 1), (CenterCrash, 1)], requests: 2, wishes: &[(Deploy, 1), (Recover, 1), (Resume, 1)], ..SMALL }),
+    world("reimage", "machines are made anew, the coordinator crashes", Limits { late: 1, faults: 2, kinds: &[(Reimage, 1), (CenterCrash, 1)], ..SMALL }),
+    world("people", "a person cancels, goes back, supersedes, while a run fails", Limits { late: 1, faults: 1, kinds: &[(Fail, 1)], requests: 2, wishes: &[(Cancel, 1), (Rollback, 1), (Redeploy, 1)], ..SMALL }),
+    quick("labels", "hosts change their zone, are retired and invited again", Limits { late: 1, requests: 2, wishes: &[(Relabel, 1), (Retire, 1)], ..SMALL }),
+    world("settling", "health checks take time, agents begin blind", Limits { late: 1, settling: true, faults: 2, kinds: &[(AgentCrash, 1), (Death, 1)], ..SMALL }),
+    world("pair", "two hosts, any one fault, any one request", Limits { late: 1, faults: 1, kinds: EVERYTHING, requests: 1, wishes: ANYTHING, ..SMALL }),
+    world("pair-2", "two hosts, any two faults, any one request", Limits { faults: 2, kinds: EVERYTHING, requests: 1, wishes: ANYTHING, ..SMALL }),
+    quick("three", "three hosts, of which two must serve", THREE),
+    world("three-any", "the same, any one fault, a late frame", Limits { late: 1, faults: 1, kinds: EVERYTHING, ..THREE }),
+    world("three-any-2", "the same, any two faults", Limits { faults: 2, kinds: EVERYTHING, ..THREE }),
+    quick("batch", "three hosts, one at a time, silence and crashes", Limits { batch: Some(1), faults: 2, kinds: &[(Silence, 1), (CenterCrash, 1), (Unheard, 1)], floor: Amount::Count(1), ..THREE }),
+    quick("zones", "three hosts in two zones, each with a floor", ZONES),
+    quick("zones-late", "the same, a frame is late", Limits { late: 1, ..ZONES }),
+    world("zones-loss", "the same, it is late, lost or repeated", Limits { late: 1, faults: 1, kinds: &[(Lose, 1), (Repeat, 1)], ..ZONES }),
+    world("zones-crash", "the same, an agent and the coordinator crash", Limits { faults: 2, kinds: &[(AgentCrash, 1), (CenterCrash, 1)], ..ZONES }),
+    world("zones-reimage", "the same, a machine is made anew and the coordinator crashes", Limits { faults: 2, kinds: &[(Reimage, 1), (CenterCrash, 1)], ..ZONES }),
+    world("zones-restore", "the same, an old copy is put back, a late frame comes from before", Limits { late: 1, first_copy: true, faults: 1, kinds: &[(Restore, 1)], ..ZONES }),
+    world("zones-restore-reimage", "the same, an old copy is put back and a machine made anew", Limits { first_copy: true, faults: 2, kinds: &[(Restore, 1), (Reimage, 1)], ..ZONES }),
+    world("zones-death", "the same, applications die", Limits { faults: 2, kinds: &[(Death, 2)], ..ZONES }),
+    world("zones-relabel", "the same, hosts change their zone or leave, applications die", Limits { faults: 1, kinds: &[(Death, 1)], requests: 1, wishes: &[(Relabel, 1), (Leave, 1)], ..ZONES }),
+    world("zones-any", "the same, any one fault", Limits { faults: 1, kinds: EVERYTHING, ..ZONES }),
 ];
 
 /// By its name.
