@@ -58,7 +58,7 @@ pub struct Service {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Launch {
-    /// systemd when it runs this machine, else plain.
+    /// systemd when it runs this machine and we are root, whom alone it obeys; else plain.
     Auto,
     /// Each in a transient unit of its own.
     Systemd,
@@ -155,8 +155,7 @@ impl Service {
     /// How deployers are started; never `Auto`.
     pub fn launch(&self) -> anyhow::Result<Launch> {
         Ok(match self.launch.or(self.file()?.launch).unwrap_or(Launch::Auto) {
-            Launch::Auto if Path::new("/run/systemd/system").exists() => Launch::Systemd,
-            Launch::Auto => Launch::Plain,
+            Launch::Auto => automatic(Path::new("/run/systemd/system").exists(), nix::unistd::geteuid().is_root()),
             chosen => chosen,
         })
     }
@@ -189,6 +188,10 @@ impl Service {
             log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
         })
     }
+}
+
+fn automatic(systemd: bool, root: bool) -> Launch {
+    if systemd && root { Launch::Systemd } else { Launch::Plain }
 }
 
 /// Where an ordinary user keeps what programs remember.
@@ -260,6 +263,11 @@ mod tests {
         let flags_of = Flags::try_parse_from(given.iter().chain(own).chain(flags)).unwrap();
         let why = flags_of.service.load().err().map(|e| format!("{e:#}")).unwrap_or_default();
         assert!(why.contains(expected) && why.is_empty() == expected.is_empty(), "{file:?} {flags:?}: {why:?}");
+    }
+
+    #[test]
+    fn deployers_are_units_only_where_systemd_would_start_them_for_us() {
+        assert_eq!((automatic(true, true), automatic(true, false), automatic(false, true)), (Launch::Systemd, Launch::Plain, Launch::Plain));
     }
 
     #[test]

@@ -73,15 +73,16 @@ impl Launcher {
     fn unit(&self, folder: &Path) -> anyhow::Result<()> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let unit = format!("{PREFIX}{name}-{}{SUFFIX}", crate::clock::uptime().0);
-        let status = Command::new("systemd-run")
+        let end = Command::new("systemd-run")
             .args(arguments(self.systemd, &unit, folder))
             .arg(&self.program)
             .arg(".")
             .stdin(Stdio::null())
-            .status()
+            .output()
             .context("failed to run systemd-run")?;
-        if !status.success() {
-            bail!("systemd-run did not start the deployer ({status})");
+        if !end.status.success() {
+            let said = String::from_utf8_lossy(&end.stderr);
+            bail!("systemd-run did not start the deployer ({}): {}", end.status, said.lines().last().unwrap_or_default());
         }
         Ok(())
     }
@@ -114,7 +115,7 @@ pub fn folder_of(unit: &str) -> Option<&str> {
 
 /// What `systemd-run` is told, before the program.
 fn arguments(systemd: u32, unit: &str, folder: &Path) -> Vec<OsString> {
-    let mut all: Vec<OsString> = vec!["--quiet".into(), "--slice=pilotage-runs.slice".into(), format!("--unit={unit}").into()];
+    let mut all: Vec<OsString> = vec!["--slice=pilotage-runs.slice".into(), format!("--unit={unit}").into()];
     if systemd >= COLLECTS {
         all.push("--collect".into());
     }
@@ -149,7 +150,7 @@ mod tests {
         let check = |told: &str, expected: &str| {
             let all = arguments(version_of(told), "u.service", Path::new("/r/a 1"));
             let text: Vec<_> = all.iter().map(|a| a.to_string_lossy()).collect();
-            assert_eq!(text.join(" ").replace("--property=", ""), format!("--quiet --slice=pilotage-runs.slice --unit=u.service {expected}WorkingDirectory=/r/a 1"), "{told}");
+            assert_eq!(text.join(" ").replace("--property=", ""), format!("--slice=pilotage-runs.slice --unit=u.service {expected}WorkingDirectory=/r/a 1"), "{told}");
         };
         check("systemd 252 (252.39-1~deb12u1)\n+PAM +AUDIT", "--collect KillMode=process TasksMax=infinity Type=exec OOMPolicy=continue ");
         check("systemd 239 (239-82.el8)", "--collect KillMode=process TasksMax=infinity ");

@@ -61,7 +61,8 @@ impl Sessions {
         let units = self.units();
         let tags = self.runs.iter().filter_map(|(path, run)| Some((tag(path.file_name()?.to_str()?)?, &run.order.app))).collect();
         for pid in numbers(proc) {
-            let Some(stat) = stat(proc, pid).filter(|s| !s.zombie && !s.ours) else { continue };
+            // The kernel's own threads have no session.
+            let Some(stat) = stat(proc, pid).filter(|s| s.session > 0 && !s.zombie && !s.ours) else { continue };
             if let Some(app) = owners.get(&stat.session).copied().or_else(|| by_group(proc, pid, &units, &tags)) {
                 apps.entry(app.clone()).or_default().insert(pid);
             }
