@@ -1,5 +1,7 @@
 //! The planted bugs that concern promises 1, 2, 6 and 8 (and the batch), each with the smallest kind of world in which it shows.
 //!
+//! `FloorOffByOne` and `SettlingIsFree` show with `NoRejudge` only: R15 withdraws at once what they lend, for ever (P11).
+//!
 //! Not here, and why:
 //! - `RetireKeepsSession` (P2): whoever is invited again loses his session a second time by that, so a retired host that still
 //!   listens is no member, and in no scope.
@@ -67,7 +69,7 @@ pub const BUGS: &[Case] = &[
     case(&[Bug::SpentNotKept], DYING),
     case(&[Bug::WithdrawSameGeneration], ASKED),
     case(&[Bug::SettlingCounts], SETTLING),
-    case(&[Bug::SettlingIsFree], Limits { faults: 3, kinds: &[(Death, 3)], ..SETTLING }),
+    case(&[Bug::SettlingIsFree, Bug::NoRejudge], Limits { faults: 3, kinds: &[(Death, 3)], ..SETTLING }),
     case(&[Bug::UnreachableCounts], Limits { faults: 2, kinds: &[(Silence, 1), (Death, 1)], ..TWO }),
     case(&[Bug::StartKeepsStanding], Limits { faults: 2, kinds: &[(Restore, 1), (Unheard, 1)], ..RESTORED }),
     case(&[Bug::CountInChange], TWO),

@@ -7,7 +7,7 @@ use pilotage_agent_core::slot::receive::{Received, receive};
 use pilotage_agent_core::slot::{Act, Bits, Held, RunKind, RunSight, Sight, Slot, next, status};
 use pilotage_shared::health::{HealthNote, Standing};
 use pilotage_shared::ids::{Generation, LedgerId, SessionId};
-use pilotage_shared::intent::{Answers, Blocked, Go, Intent};
+use pilotage_shared::intent::{Blocked, Go, Intent};
 use pilotage_shared::name::Why;
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
@@ -313,7 +313,11 @@ impl Host {
             }
             Act::Begin { record } => {
                 self.split = None;
-                if let Some(RunKind::Activate(generation)) = record.run.as_ref().map(|r| r.kind) {
+                let permission = match record.run.as_ref().map(|run| run.kind) {
+                    Some(RunKind::Activate(generation)) => Some(generation),
+                    Some(RunKind::LocalRollback | RunKind::Again) | None => None,
+                };
+                if let Some(generation) = permission {
                     if self.begun.is_some_and(|newest| generation <= newest) {
                         fault = Err("promise 8: a generation began twice, or after a newer one");
                     }
@@ -325,7 +329,7 @@ impl Host {
                 if self.run.is_some() {
                     fault = Err("promise 4: two runs at once");
                 }
-                self.slot = record;
+                self.slot = Slot { seen: self.slot.seen, ..record };
                 if let Some(run) = &mut self.slot.run {
                     run.attempt = 0;
                 }
@@ -333,7 +337,8 @@ impl Host {
                 self.run = Some(Run::Begun { revoked: false });
                 let standing = self.standing();
                 if let Some(memory) = &mut self.memory {
-                    memory.used = memory.held.intent.as_ref().map(|i| Used { session: i.session, generation: i.generation, standing });
+                    let session = memory.held.intent.as_ref().map(|intent| intent.session).or(memory.session);
+                    memory.used = session.zip(permission).map(|(session, generation)| Used { session, generation, standing });
                 }
             }
             Act::Resume => self.run = Some(Run::Begun { revoked: true }), // its order died with the agent: nothing was disturbed
@@ -361,17 +366,35 @@ impl Host {
         }
     }
 
-    /// What its newest intent answers is asked only of a permission that may still be used, and of frames that are late.
-    pub fn forget_answers(&mut self) {
-        if let Some(intent) = self.memory.as_mut().and_then(|m| m.held.intent.as_mut()) {
-            intent.answers = Answers::default();
+    /// An intent that permits nothing, or nothing any more, has done all that it does when it arrives: what was seen, and the bits.
+    pub fn forget_intent(&mut self) {
+        if let Some(memory) = &mut self.memory {
+            memory.held = Held::default();
         }
     }
 
-    /// There is something to forget there.
-    pub fn keeps_answers_in_vain(&self) -> bool {
+    /// Who was available is asked of those only who have died.
+    pub fn ask_only(&mut self, mortal: &[bool]) {
+        for basis in self.basis.iter_mut().chain(&mut self.used_basis) {
+            basis.ask_only(mortal);
+        }
+    }
+
+    /// There is somebody else of whom it will not be asked.
+    pub fn asks_more_than(&self, mortal: &[bool]) -> bool {
+        let bases = self.basis.iter().chain(&self.used_basis);
+        bases.flat_map(|basis| basis.available.iter().zip(mortal)).any(|(available, mortal)| *available && !mortal)
+    }
+
+    /// There is such a one.
+    pub fn holds_in_vain(&self) -> bool {
         let intent = self.memory.as_ref().and_then(|m| m.held.intent.as_ref());
-        intent.is_some_and(|i| i.answers != Answers::default() && (i.go != Go::Activate || i.generation <= self.slot.spent))
+        intent.is_some_and(|intent| !self.permits(intent))
+    }
+
+    /// It permits something that was not used yet.
+    fn permits(&self, intent: &Intent) -> bool {
+        intent.go == Go::Activate && intent.generation > self.slot.spent
     }
 
     /// The deployer's last look before it stops the application. True: it is stopped now.
@@ -419,17 +442,23 @@ impl Host {
         self.check_permission();
     }
 
-    /// The permission that it holds and has not used is of the coordinator's present mind: nothing is gained by hearing it again.
+    /// Hearing this intent now would change nothing, but that late frames might be refused.
     pub fn knows(&self, wanted: &Intent, basis: Option<&Basis>) -> bool {
         let Some(memory) = &self.memory else { return true };
-        let Some(held) = &memory.held.intent else { return false };
-        if (Intent { answers: held.answers, ..wanted.clone() }) != *held {
-            return false;
+        if self.contradicts(wanted) {
+            return false; // it changes nothing, and must not be sent
         }
-        let facts = (self.standing(), self.slot.run.is_some(), self.slot.running);
-        let stale = memory.facts.is_none_or(|(known, seq)| known != facts || held.answers.seq < seq);
-        let unused = wanted.go == Go::Activate && wanted.generation > self.slot.spent;
-        *held == *wanted || !unused || !stale && self.basis.as_ref() == basis
+        let held = memory.held.intent.as_ref().filter(|held| self.permits(held));
+        match (self.permits(wanted), held) {
+            (false, None) => wanted.generation <= self.slot.seen && (wanted.release.is_none() || wanted.release == memory.bits),
+            (false, Some(_)) | (true, None) => false,
+            (true, Some(held)) => {
+                let facts = (self.standing(), self.slot.run.is_some(), self.slot.running);
+                let stale = memory.facts.is_none_or(|(known, seq)| known != facts || held.answers.seq < seq);
+                let same = Intent { answers: held.answers, ..wanted.clone() } == *held;
+                same && (held.answers == wanted.answers || !stale) && self.basis.as_ref() == basis
+            }
+        }
     }
 }
 

@@ -25,9 +25,10 @@
 //! - *A late frame that must be refused is gone* (`Protocol::tidy`): its session is over, or something newer of its session was
 //!   taken in, and neither is ever undone (R2–R5). Not in worlds with a bug that takes it in.
 //! - *What nobody reads is not kept* (`Host::forget`): the numbers of runs, the previous release, how a run without a refusal ended,
-//!   which status an intent answers that permits nothing, an old copy that may not be put back any more.
-//! - *An intent is sent again only when the host gains by it* (`Host::knows`): it permits something unused, and either answers newer
-//!   facts or was derived when the coordinator counted others. Hearing the others again could only make a host refuse late frames.
+//!   an intent that permits nothing (any more) and has done what it does, an old copy that may not be put back any more.
+//! - *An intent is sent only when the host would do something with it* (`Host::knows`): it was not seen, brings other bits, takes a
+//!   permission back, or permits something; and that again when it answers newer facts or was derived when the coordinator counted
+//!   others. Hearing more could only make a host refuse late frames, and what is refused might as well have been lost.
 //! - *A run that has ended is closed at once.* Lost: a crash between its end and the ledger's record of it. To all others that host
 //!   looks as in its run, but serves: there is more in service than they count on.
 //! - *Promise 8 is checked by the newest generation that a ledger has begun*: each must be newer, which says more than that none

@@ -1,5 +1,7 @@
 //! How big a world is, and what may happen in it: every number and every kind multiplies the states.
 
+use std::fmt;
+
 use pilotage_shared::policy::Amount;
 
 /// What goes wrong. Together they have one budget; that frames are late and overtake each other costs nothing.
@@ -84,6 +86,34 @@ pub struct Limits {
     pub requests: u8,
     /// Of these kinds, and of each so many.
     pub wishes: &'static [(Wish, u8)],
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} hosts, floor {}", self.hosts, self.floor)?;
+        if let Some(floor) = self.zone_floor {
+            write!(f, ", of each zone {floor}")?;
+        }
+        if let Some(batch) = self.batch {
+            write!(f, ", batch {batch}")?;
+        }
+        if self.settling {
+            write!(f, ", health checks take time")?;
+        }
+        write!(f, "; {} late", self.late)?;
+        some(f, self.faults, self.kinds)?;
+        some(f, self.requests, self.wishes)?;
+        if self.first_copy { write!(f, "; copy of the life before") } else { Ok(()) }
+    }
+}
+
+/// As `2 of Death ×2 Fail`.
+fn some<T: fmt::Debug>(f: &mut fmt::Formatter<'_>, together: u8, kinds: &[(T, u8)]) -> fmt::Result {
+    if together == 0 {
+        return Ok(());
+    }
+    write!(f, "; {together} of")?;
+    kinds.iter().try_for_each(|(kind, n)| if *n == 1 { write!(f, " {kind:?}") } else { write!(f, " {kind:?} ×{n}") })
 }
 
 impl Limits {

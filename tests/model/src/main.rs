@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     let how = Search { at_most: states, breadth: breadth || bugs, threads };
     if list {
         for world in WORLDS {
-            println!("{:22} {}", world.name, world.about);
+            println!("{:22} {} ({})", world.name, world.about, world.limits);
         }
         return ExitCode::SUCCESS;
     }

@@ -24,15 +24,22 @@ pub struct Basis {
 }
 
 impl Basis {
-    /// Of this moment; `deadly`: who was available may matter.
-    pub fn of(center: &Center, hosts: usize, deadly: bool) -> Basis {
+    /// Of this moment.
+    pub fn of(center: &Center, hosts: usize) -> Basis {
         let world = &center.world;
         let fleet = &world.fleets[&fleet()];
         let member = |i: usize| world.hosts.get(&name(i)).filter(|h| h.state != HostState::Retired && fleet.spec.select.matches(&h.labels));
         let key = LabelKey::new("zone").expect("a name");
         let zones: Vec<Option<u8>> = (0..hosts).map(|i| member(i).and_then(|h| h.labels.get(&key)).map(zone_of)).collect();
-        let available = (0..hosts).map(|i| deadly && zones[i].is_some() && heard_available(center, i)).collect();
+        let available = (0..hosts).map(|i| zones[i].is_some() && heard_available(center, i)).collect();
         Basis { zones, available, recovering: world.recovering.is_some() }
+    }
+}
+
+impl Basis {
+    /// Who was available is asked of those only who have died.
+    pub fn ask_only(&mut self, mortal: &[bool]) {
+        self.available.iter_mut().zip(mortal).for_each(|(available, mortal)| *available &= mortal);
     }
 }
 

@@ -176,6 +176,12 @@ impl Protocol {
 
     /// Takes out what no later state can tell from its absence.
     fn tidy(&self, state: &mut State) {
+        let mortal = state.mortal();
+        for i in 0..state.hosts.len() {
+            if state.hosts[i].asks_more_than(&mortal) {
+                state.hosts[i].change(|host| host.ask_only(&mortal));
+            }
+        }
         // An old copy that nobody may use any more.
         if state.center.backup.is_some() && !state.budget.has(Fault::Restore) {
             state.center.change(|c| c.backup = None);
@@ -201,11 +207,11 @@ impl Protocol {
             let frames: Vec<Frame> = state.net.frames.iter().filter(|frame| !dead(frame)).cloned().collect();
             state.net.change(|net| net.frames = frames);
         }
-        // Which status its newest intent answers, where nothing will ask: frames that are sent later answer later ones (R4).
+        // Intents that have done what they do. They are compared with late ones still (R4); those that are sent later are newer.
         for i in 0..state.hosts.len() {
             let late = state.net.frames.iter().any(|frame| matches!(frame, Frame::Intent(to, _, _) if *to == i));
-            if !late && state.hosts[i].keeps_answers_in_vain() {
-                state.hosts[i].change(Host::forget_answers);
+            if !late && state.hosts[i].holds_in_vain() {
+                state.hosts[i].change(Host::forget_intent);
             }
         }
     }

@@ -39,9 +39,15 @@ impl State {
 
     /// What the coordinator counts when it derives this intent, if it permits anything.
     pub fn basis(&self, intent: &Intent) -> Option<Basis> {
-        // Who was available is asked of those only who died, and of whose machine was made anew.
-        let deadly = self.budget.has(Fault::Death) || self.budget.has(Fault::Reimage) || self.hosts.iter().any(|h| h.died);
-        (intent.go == Go::Activate).then(|| Basis::of(&self.center, self.hosts.len(), deadly))
+        let mut basis = (intent.go == Go::Activate).then(|| Basis::of(&self.center, self.hosts.len()))?;
+        basis.ask_only(&self.mortal());
+        Some(basis)
+    }
+
+    /// Who has died, or may still.
+    pub fn mortal(&self) -> Vec<bool> {
+        let more = self.budget.has(Fault::Death) || self.budget.has(Fault::Reimage);
+        self.hosts.iter().map(|host| more || host.died).collect()
     }
 
     /// All that tells states apart.

@@ -77,6 +77,7 @@ pub const WORLDS: &[World] = &[
     world("zones-restore-reimage", "the same, an old copy is put back and a machine made anew", Limits { first_copy: true, faults: 2, kinds: &[(Restore, 1), (Reimage, 1)], ..ZONES }),
     world("zones-death", "the same, applications die", Limits { faults: 2, kinds: &[(Death, 2)], ..ZONES }),
     world("zones-relabel", "the same, hosts change their zone or leave, applications die", Limits { faults: 1, kinds: &[(Death, 1)], requests: 1, wishes: &[(Relabel, 1), (Leave, 1)], ..ZONES }),
+    world("zones-two", "the same, any two of crash, loss, repetition, restore and re-image", Limits { first_copy: true, faults: 2, kinds: &[(AgentCrash, 1), (CenterCrash, 1), (Lose, 1), (Repeat, 1), (Restore, 1), (Reimage, 1)], late: 1, ..ZONES }),
     world("zones-any", "the same, any one fault", Limits { faults: 1, kinds: EVERYTHING, ..ZONES }),
 ];
 
