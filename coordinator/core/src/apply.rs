@@ -21,7 +21,13 @@ const EPOCHS_KEPT: usize = 64;
 impl World {
     /// Applies one change. O(log hosts), but for a fleet's declaration or deletion: O(hosts).
     pub fn apply(&mut self, change: &Change) -> Touched {
-        let mut t = Touched::default();
+        let mut touched = Touched::default();
+        self.apply_to(change, &mut touched);
+        touched
+    }
+
+    /// The same; what it touches is added to what others have.
+    pub fn apply_to(&mut self, change: &Change, t: &mut Touched) {
         match change {
             Change::Started { epoch, at } => {
                 self.epoch = Some(*epoch);
@@ -49,15 +55,15 @@ impl World {
                 }
                 t.fleets.extend(self.fleets.keys().cloned());
             }
-            Change::CounterRaised { to } => self.raise(*to, &mut t),
+            Change::CounterRaised { to } => self.raise(*to, t),
             Change::HostPut { host } => {
                 let name = host.id.name.clone();
                 let another = self.hosts.insert(name.clone(), host.clone()).is_some_and(|old| old.id != host.id);
                 if another {
-                    self.end_session(&name, &mut t);
+                    self.end_session(&name, t);
                 }
                 t.records.insert(Key::Host(name.clone()));
-                self.moved_labels(&name, &mut t);
+                self.moved_labels(&name, t);
             }
             Change::HostRetired { host } => {
                 if let Some(record) = self.hosts.get_mut(host) {
@@ -71,17 +77,17 @@ impl World {
                     t.records.insert(Key::Slot(app, host.clone()));
                 }
                 if !planted(Bug::RetireKeepsSession) {
-                    self.end_session(host, &mut t);
+                    self.end_session(host, t);
                 }
-                self.moved_labels(host, &mut t);
+                self.moved_labels(host, t);
             }
             Change::Quarantined { host, why } => {
                 if let Some(record) = self.hosts.get_mut(host) {
                     record.quarantined = Some(why.clone());
                     t.records.insert(Key::Host(host.clone()));
                 }
-                self.end_session(host, &mut t);
-                self.moved(host, &mut t);
+                self.end_session(host, t);
+                self.moved(host, t);
             }
             Change::SessionBegan { host, session, ledger, boot, came_from, agent, at } => {
                 self.sessions = self.sessions.max(session.n);
@@ -102,7 +108,7 @@ impl World {
                     agent: agent.clone(),
                     metrics: old.and_then(|l| l.metrics),
                 });
-                self.moved(host, &mut t);
+                self.moved(host, t);
             }
             Change::Confirmed { host, session, ledger } => {
                 if let Some(record) = self.hosts.get_mut(host) {
@@ -113,13 +119,13 @@ impl World {
                 if let Some(live) = self.live.get_mut(host) {
                     (live.told, live.heard) = (true, true);
                 }
-                self.moved(host, &mut t);
+                self.moved(host, t);
             }
             Change::SessionEnded { host, session } => {
                 if let Some(live) = self.live.get_mut(host).filter(|l| l.session == *session) {
                     live.told = false;
                 }
-                self.moved(host, &mut t);
+                self.moved(host, t);
             }
             Change::Silent { host } => {
                 if let Some(live) = self.live.get_mut(host) {
@@ -129,9 +135,9 @@ impl World {
                     t.hang_up.insert(host.clone());
                 }
                 if planted(Bug::TimerReturns) {
-                    self.drop_loans(host, &mut t);
+                    self.drop_loans(host, t);
                 }
-                self.moved(host, &mut t);
+                self.moved(host, t);
             }
             Change::Heard { host, seq, beat, at } => {
                 if let Some(live) = self.live.get_mut(host) {
@@ -156,7 +162,7 @@ impl World {
                 slot.status = Some((**status).clone());
                 slot.since = *at;
                 slot.refused.clone_from(refused);
-                self.stored_slot(host, app, &mut t);
+                self.stored_slot(host, app, t);
             }
             Change::Noted { host, app, health } => {
                 if let Some(status) = self.slots.get_mut(&(app.clone(), host.clone())).and_then(|s| s.status.as_mut()) {
@@ -164,50 +170,50 @@ impl World {
                 }
             }
             Change::Lent { host, app, loan } => {
-                self.raise(loan.generation, &mut t);
+                self.raise(loan.generation, t);
                 self.apps.insert(app.clone());
                 let slot = self.slots.entry((app.clone(), host.clone())).or_default();
                 slot.loan = Some(loan.clone());
                 slot.since = loan.at;
-                self.stored_slot(host, app, &mut t);
+                self.stored_slot(host, app, t);
             }
             Change::Withdrawn { host, app, generation } => {
-                self.raise(*generation, &mut t);
-                self.change_loan(host, app, &mut t, |slot| {
+                self.raise(*generation, t);
+                self.change_loan(host, app, t, |slot| {
                     if let Some(loan) = slot.loan.as_mut() {
                         (loan.generation, loan.withdrawn) = (*generation, true);
                     }
                 });
             }
             Change::Renumbered { host, app, generation } => {
-                self.raise(*generation, &mut t);
-                self.change_loan(host, app, &mut t, |slot| {
+                self.raise(*generation, t);
+                self.change_loan(host, app, t, |slot| {
                     if let Some(loan) = slot.loan.as_mut() {
                         loan.generation = *generation;
                     }
                 });
             }
-            Change::Returned { host, app } => self.change_loan(host, app, &mut t, |slot| slot.loan = None),
+            Change::Returned { host, app } => self.change_loan(host, app, t, |slot| slot.loan = None),
             Change::FleetPut { fleet } => {
                 let name = fleet.spec.name.clone();
                 self.apps.insert(fleet.spec.app.clone());
                 self.fleets.insert(name.clone(), fleet.clone());
                 self.regroup(&name);
-                self.everybody(&name, &mut t);
+                self.everybody(&name, t);
                 t.fleets.extend(self.fleets.keys().cloned());
             }
             Change::FleetDeleted { fleet } => {
-                self.everybody(fleet, &mut t);
-                self.hosts_of(fleet, &mut t);
+                self.everybody(fleet, t);
+                self.hosts_of(fleet, t);
                 self.fleets.remove(fleet);
-                self.not_left(fleet, &mut t);
+                self.not_left(fleet, t);
                 self.regroup(fleet);
             }
             Change::Froze { fleet, frozen } => {
                 if let Some(record) = self.fleets.get_mut(fleet) {
                     record.frozen = Some(frozen.clone());
                 }
-                self.everybody(fleet, &mut t);
+                self.everybody(fleet, t);
             }
             Change::Thawed { fleet } => {
                 if let Some(record) = self.fleets.get_mut(fleet) {
@@ -216,22 +222,22 @@ impl World {
                     let surplus = record.thawed.len().saturating_sub(THAWED_KEPT);
                     record.thawed.drain(..surplus);
                 }
-                self.everybody(fleet, &mut t);
+                self.everybody(fleet, t);
             }
-            Change::Deployed { deployment } => self.deployed(deployment, &mut t),
-            Change::Paused { id, note } => self.change_deployment(id, &mut t, |d| d.paused = Some(note.clone())),
+            Change::Deployed { deployment } => self.deployed(deployment, t),
+            Change::Paused { id, note } => self.change_deployment(id, t, |d| d.paused = Some(note.clone())),
             Change::Resumed { id, forgiven } => {
-                self.change_deployment(id, &mut t, |d| (d.paused, d.forgiven) = (None, *forgiven));
+                self.change_deployment(id, t, |d| (d.paused, d.forgiven) = (None, *forgiven));
             }
             Change::Turned { id, to, because, hold, at } => {
                 let release = self.deployments.get(id).map(|d| d.release);
-                self.hold(release.as_ref(), hold.as_ref(), &mut t);
-                self.not_left(&id.fleet, &mut t);
+                self.hold(release.as_ref(), hold.as_ref(), t);
+                self.not_left(&id.fleet, t);
                 if let Some(fleet) = self.fleets.get_mut(&id.fleet) {
                     // A stopped deployment that goes back is in course again (R24).
                     (fleet.active, fleet.unsettled) = (true, None);
                 }
-                self.change_deployment(id, &mut t, |d| {
+                self.change_deployment(id, t, |d| {
                     d.paused = None;
                     d.others_done = None;
                     d.stragglers_due = false;
@@ -241,17 +247,17 @@ impl World {
             }
             Change::OthersDone { id, at, due } => {
                 self.expect_stragglers(id, *due);
-                self.change_deployment(id, &mut t, |d| d.others_done = *at);
+                self.change_deployment(id, t, |d| d.others_done = *at);
             }
             Change::StragglersDue { id } => {
                 self.expect_stragglers(id, None);
-                self.change_deployment(id, &mut t, |d| d.stragglers_due = true);
+                self.change_deployment(id, t, |d| d.stragglers_due = true);
             }
             Change::Ended { id, outcome, because, left_behind, hold, at } => {
                 let ended = self.deployments.get(id);
                 let (release, file_exists) = (ended.map(|d| d.release), ended.and_then(|d| d.file_exists));
-                self.hold(release.as_ref(), hold.as_ref(), &mut t);
-                self.change_deployment(id, &mut t, |d| {
+                self.hold(release.as_ref(), hold.as_ref(), t);
+                self.change_deployment(id, t, |d| {
                     d.paused = None;
                     d.left_behind.clone_from(left_behind);
                     d.course = Course::Ended { outcome: *outcome, at: *at, because: because.clone() };
@@ -280,7 +286,7 @@ impl World {
             Change::PackageDeleted { digest } => {
                 if let Some(package) = self.packages.remove(digest) {
                     self.versions.remove(&(package.app, package.version));
-                    self.forget_pairs(digest, &mut t);
+                    self.forget_pairs(digest, t);
                 }
                 t.records.insert(Key::Package(*digest));
             }
@@ -302,15 +308,14 @@ impl World {
                 }
                 t.records.insert(Key::Remembered(key.clone()));
             }
-            Change::Restored { backup, at } => self.restored(*backup, *at, &mut t),
-            Change::GoesOn { note, keep_backup } => self.goes_on(note, *keep_backup, &mut t),
-            Change::FleetRecovered { fleet, verdict, note } => self.fleet_recovered(fleet, verdict, note, &mut t),
-            Change::Recovered => self.recovered(&mut t),
-            Change::ConfigurationPut { configuration } => self.configured(configuration, &mut t),
-            Change::ConfigurationDeleted { app, number } => self.configuration_deleted(app, *number, &mut t),
-            Change::PairsReleased { app, pairs } => self.pairs_released(app, pairs, &mut t),
+            Change::Restored { backup, at } => self.restored(*backup, *at, t),
+            Change::GoesOn { note, keep_backup } => self.goes_on(note, *keep_backup, t),
+            Change::FleetRecovered { fleet, verdict, note } => self.fleet_recovered(fleet, verdict, note, t),
+            Change::Recovered => self.recovered(t),
+            Change::ConfigurationPut { configuration } => self.configured(configuration, t),
+            Change::ConfigurationDeleted { app, number } => self.configuration_deleted(app, *number, t),
+            Change::PairsReleased { app, pairs } => self.pairs_released(app, pairs, t),
         }
-        t
     }
 
     fn raise(&mut self, to: Generation, t: &mut Touched) {

@@ -33,9 +33,12 @@ impl World {
             Some(loan) => (loan.generation, Some(loan.release), Go::Activate, Some(loan.deployment.clone())),
             None => {
                 let at_least = newest.map_or(Generation(0), |d| d.base).max(if planted(Bug::StageAtDeployment) { Generation(0) } else { seen });
-                let goal = fleet.and_then(|f| match self.mode(f).goal(self, f.newest, self.placed.get(&(host.clone(), f.spec.name.clone()))?) {
-                    Goal::Run(release) => Some(release),
-                    Goal::Stay => None,
+                let goal = fleet.and_then(|f| {
+                    let mode = self.mode(f);
+                    match mode.goal(mode.barred(self), f.newest, self.placed.get(&(host.clone(), f.spec.name.clone()))?) {
+                        Goal::Run(release) => Some(release),
+                        Goal::Stay => None,
+                    }
                 });
                 (at_least, goal, if goal.is_some() { Go::Stage } else { Go::Keep }, newest.map(|d| d.id.clone()))
             }

@@ -12,6 +12,7 @@ mod lend;
 mod loans;
 mod recovery;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use pilotage_shared::ids::{DeploymentId, Generation};
@@ -19,8 +20,10 @@ use pilotage_shared::name::FleetName;
 use pilotage_shared::time::Time;
 
 use crate::change::{Change, Touched};
-use crate::waiting::{Cause, Waiting};
-use crate::world::{Deployment, Due, Fleet, World, facts::Groups};
+use crate::waiting::{Cause, NAMED, Waiting};
+use crate::world::facts::{Facts, Groups};
+use crate::world::{Deployment, Due, Fleet, World};
+use budget::Budget;
 pub(crate) use goal::{Goal, Mode};
 
 /// Changes of one round at most; the caller asks again until there are none.
@@ -54,7 +57,7 @@ pub fn plan(world: &World, fleets: &BTreeSet<FleetName>, now: Time) -> Plan {
         let withdrawn = Change::Withdrawn { host: host.clone(), app: app.clone(), generation };
         return Plan { changes: vec![withdrawn], wake_at };
     }
-    let changes = fleets.iter().map(|fleet| decide(world, fleet, now).changes).find(|c| !c.is_empty()).unwrap_or_default();
+    let changes = fleets.iter().map(|fleet| decide(world, fleet, now, Told::Nobody).changes).find(|c| !c.is_empty()).unwrap_or_default();
     Plan { changes, wake_at }
 }
 
@@ -93,25 +96,20 @@ impl World {
 /// Why a deployment does not move; empty when it is over or moves by itself at once.
 pub fn explain(world: &World, id: &DeploymentId, now: Time) -> Vec<Waiting> {
     match world.fleets.get(&id.fleet) {
-        Some(fleet) if fleet.newest == id.number && fleet.active => decide(world, &id.fleet, now).waiting,
+        Some(fleet) if fleet.newest == id.number && fleet.active => decide(world, &id.fleet, now, Told::Somebody).waiting,
         Some(_) | None => Vec::new(),
     }
 }
 
 /// The same for a fleet, which may have members to catch up while no deployment is in course.
 pub fn explain_fleet(world: &World, fleet: &FleetName, now: Time) -> Vec<Waiting> {
-    decide(world, fleet, now).waiting
+    decide(world, fleet, now, Told::Somebody).waiting
 }
 
 /// How many members have failed in the fleet's deployment on its way forward (R21).
 pub(crate) fn failed(world: &World, name: &FleetName) -> u32 {
     let (Some(fleet), Some(groups)) = (world.fleets.get(name), world.groups.get(name)) else { return 0 };
-    let newest = world.newest(fleet);
-    let view = View { world, fleet, newest, mode: Mode::of(world, fleet, newest), groups, now: Time(0) };
-    match view.mode {
-        Mode::Forward { to, .. } => forward::count(&view, &to, fleet.newest),
-        Mode::Back { .. } | Mode::CatchUp { .. } | Mode::Rest | Mode::Frozen | Mode::Recovering | Mode::Left => 0,
-    }
+    View::of(world, fleet, groups, Time(0), Told::Nobody).failed()
 }
 
 #[derive(Debug, Default)]
@@ -130,14 +128,37 @@ impl Decision {
     }
 }
 
-/// What a decision about one fleet reads.
+/// Is what is waited for read by anybody? Whoever only plans needs no names of hosts that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Nobody,
+    Somebody,
+}
+
+/// What a decision about one fleet reads, and what is counted of its groups once for all rules.
 struct View<'a> {
     world: &'a World,
     fleet: &'a Fleet,
     newest: Option<&'a Deployment>,
     mode: Mode,
+    /// No member may be brought to where the mode goes.
+    barred: bool,
     groups: &'a Groups,
     now: Time,
+    told: Told,
+    members: u32,
+    budget: OnceCell<Budget>,
+    failed: OnceCell<u32>,
+}
+
+impl<'a> View<'a> {
+    fn of(world: &'a World, fleet: &'a Fleet, groups: &'a Groups, now: Time, told: Told) -> Self {
+        let newest = world.newest(fleet);
+        let mode = Mode::of(world, fleet, newest);
+        let members = groups.values().map(|hosts| hosts.len() as u32).sum();
+        let barred = mode.barred(world);
+        View { world, fleet, newest, mode, barred, groups, now, told, members, budget: OnceCell::new(), failed: OnceCell::new() }
+    }
 }
 
 impl View<'_> {
@@ -146,21 +167,45 @@ impl View<'_> {
         Generation(self.world.counter.0 + 1 + decision.changes.len() as u64)
     }
 
-    fn count(&self, is: impl Fn(&crate::world::facts::Facts) -> bool) -> u32 {
+    fn count(&self, is: impl Fn(&Facts) -> bool) -> u32 {
         self.groups.iter().filter(|(facts, _)| is(facts)).map(|(_, hosts)| hosts.len() as u32).sum()
     }
 
     fn members(&self) -> u32 {
-        self.count(|_| true)
+        self.members
+    }
+
+    /// What this member is to run in the end.
+    fn goal(&self, facts: &Facts) -> Goal {
+        self.mode.goal(self.barred, self.fleet.newest, facts)
+    }
+
+    /// As it is before anything is taken.
+    fn budget(&self) -> &Budget {
+        self.budget.get_or_init(|| Budget::new(self))
+    }
+
+    /// How many have failed on the way forward (R21).
+    fn failed(&self) -> u32 {
+        *self.failed.get_or_init(|| match self.mode {
+            Mode::Forward { to, .. } => forward::count(self, &to, self.fleet.newest),
+            Mode::Back { .. } | Mode::CatchUp { .. } | Mode::Rest | Mode::Frozen | Mode::Recovering | Mode::Left => 0,
+        })
+    }
+
+    /// How many hosts of a group are named where something waits.
+    fn named(&self) -> usize {
+        match self.told {
+            Told::Nobody => 0,
+            Told::Somebody => NAMED,
+        }
     }
 }
 
-fn decide(world: &World, name: &FleetName, now: Time) -> Decision {
+fn decide(world: &World, name: &FleetName, now: Time, told: Told) -> Decision {
     let empty = Groups::new();
     let Some(fleet) = world.fleets.get(name) else { return Decision::default() };
-    let newest = world.newest(fleet);
-    let mode = Mode::of(world, fleet, newest);
-    let view = View { world, fleet, newest, mode, groups: world.groups.get(name).unwrap_or(&empty), now };
+    let view = View::of(world, fleet, world.groups.get(name).unwrap_or(&empty), now, told);
 
     let mut decision = loans::judge(&view);
     if !decision.changes.is_empty() {

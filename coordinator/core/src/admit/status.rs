@@ -120,20 +120,29 @@ fn can_have_seen(world: &World, host: &HostName, live: &Live) -> Generation {
 }
 
 fn observe(world: &World, host: &HostName, app: &AppName, new: &SlotStatus, now: Time, changes: &mut Vec<Change>) {
-    let mut new = new.clone();
     let surplus = new.refused.len().saturating_sub(REFUSALS_STORED);
-    new.refused.drain(..surplus);
     let old = world.slot(app, host);
     let before = old.and_then(|s| s.status.as_ref());
-    let same_facts = before.is_some_and(|b| SlotStatus { health: b.health.clone(), ..new.clone() } == *b);
-    if same_facts {
+    if before.is_some_and(|b| same_facts(b, new, surplus)) {
         if before.is_some_and(|b| b.health != new.health) {
-            changes.push(Change::Noted { host: host.clone(), app: app.clone(), health: new.health });
+            changes.push(Change::Noted { host: host.clone(), app: app.clone(), health: new.health.clone() });
         }
         return;
     }
+    let mut new = new.clone();
+    new.refused.drain(..surplus);
     let refused = newest_refusal(old, &new);
     changes.push(Change::Observed { host: host.clone(), app: app.clone(), status: Box::new(new), refused, at: now });
+}
+
+/// Everything but the words of the last health check is the same; so many of the oldest refusals are not stored.
+fn same_facts(old: &SlotStatus, new: &SlotStatus, surplus: usize) -> bool {
+    let SlotStatus { seen, spent, run, running, previous, staged, refused, pinned, declines, needs_hands, standing, last_ended, health: _ } = old;
+    (*seen, *spent, *standing) == (new.seen, new.spent, new.standing)
+        && (running, previous, staged) == (&new.running, &new.previous, &new.staged)
+        && (run, pinned, declines, needs_hands) == (&new.run, &new.pinned, &new.declines, &new.needs_hands)
+        && last_ended == &new.last_ended
+        && new.refused.get(surplus..) == Some(refused)
 }
 
 /// The newest refusal as the planner knows it: a new one is marked with what the host was when it was lent (R21); one that a

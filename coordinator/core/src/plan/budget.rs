@@ -24,6 +24,7 @@ pub struct Scope {
 }
 
 /// What may still be taken in this decision.
+#[derive(Clone, Debug)]
 pub struct Budget {
     fleet: Scope,
     labels: BTreeMap<(LabelKey, LabelValue), Scope>,
@@ -42,7 +43,10 @@ impl Budget {
             budget.fleet.members += if facts.is_heard() || !planted(Bug::DenominatorHeard) { n } else { 0 };
             budget.fleet.counted += counts;
             for scope in &facts.scopes {
-                let scope = budget.labels.entry(scope.clone()).or_default();
+                if !budget.labels.contains_key(scope) {
+                    budget.labels.insert(scope.clone(), Scope::default());
+                }
+                let Some(scope) = budget.labels.get_mut(scope) else { continue };
                 scope.members += n;
                 scope.counted += counts;
             }

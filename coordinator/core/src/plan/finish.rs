@@ -67,7 +67,7 @@ pub fn finish(view: &View, decision: &mut Decision) {
         };
         let (count, named) = missing.entry(cause).or_default();
         *count += n;
-        named.extend(hosts.iter().take(NAMED).cloned());
+        named.extend(hosts.iter().take(view.named()).cloned());
     }
     left_behind.sort();
     left_behind.truncate(NAMED);
@@ -201,7 +201,7 @@ fn place(view: &View, facts: &Facts) -> Place {
             Counted::Unreachable | Counted::Unheard => Place::Standing(Cause::Unreachable),
         };
     }
-    match (facts.bar, view.mode.goal(view.world, view.fleet.newest, facts)) {
+    match (facts.bar, view.goal(facts)) {
         (Some(Bar::Cordoned), _) => Place::Standing(Cause::Cordoned),
         (Some(_), _) => Place::Standing(Cause::Declines),
         // A package that may not be used now, or a member that a stopped deployment left alone (R24).

@@ -19,11 +19,11 @@ pub fn turn(view: &View) -> Option<Change> {
     let Mode::Forward { to, paused } = view.mode else { return turn_of_back(view) };
     let deployment = view.newest?;
     let number = deployment.id.number;
-    let failed = count(view, &to, number);
-    let tolerated = view.fleet.spec.tolerate.round_down(view.members());
     if !too_many(view) {
         return None;
     }
+    let failed = view.failed();
+    let tolerated = view.fleet.spec.tolerate.round_down(view.members());
     let because = Because::TooManyFailed { failed, tolerated, hosts: named(view, |f| has_failed(f, &to, number)) };
     let id = deployment.id.clone();
     match (view.fleet.spec.on_failure, view.fleet.settled) {
@@ -57,15 +57,23 @@ fn turn_of_back(view: &View) -> Option<Change> {
 
 /// More have failed on the way forward than are tolerated, those left aside from which a person has gone on.
 pub fn too_many(view: &View) -> bool {
-    let (Mode::Forward { to, .. }, Some(deployment)) = (&view.mode, view.newest) else { return false };
+    let (Mode::Forward { .. }, Some(deployment)) = (&view.mode, view.newest) else { return false };
     let tolerated = view.fleet.spec.tolerate.round_down(view.members());
-    count(view, to, deployment.id.number).saturating_sub(deployment.forgiven) > tolerated
+    view.failed().saturating_sub(deployment.forgiven) > tolerated
 }
 
 /// R21. Refusals by hosts that were down before count only when nobody is left who could prove the release, or has.
 pub fn count(view: &View, to: &Release, number: u32) -> u32 {
-    let left = view.count(|f| !has_failed(f, to, number));
-    view.count(|f| has_failed(f, to, number) && (left == 0 || !was_down(f, to, number)))
+    let (mut left, mut failed, mut broken_before) = (0, 0, 0);
+    for (facts, hosts) in view.groups {
+        let n = hosts.len() as u32;
+        match (has_failed(facts, to, number), was_down(facts, to, number)) {
+            (false, _) => left += n,
+            (true, false) => failed += n,
+            (true, true) => broken_before += n,
+        }
+    }
+    if left == 0 { failed + broken_before } else { failed }
 }
 
 /// Refused in this deployment, or runs the target, at rest, and is down.

@@ -83,18 +83,28 @@ impl Mode {
         }
     }
 
+    /// May no member be brought to where it goes, as things stand (R23, promise 9)?
+    pub fn barred(&self, world: &World) -> bool {
+        match self {
+            Mode::CatchUp { .. } => false, // else it would rest
+            // A rollback goes to a release that was proved here; only a blocked package stays out (promise 9).
+            Mode::Back { to } => world.blocked.packages.contains(&to.package),
+            Mode::Forward { .. } if planted(Bug::HeldIsDeployed) => false,
+            Mode::Forward { to, .. } => world.barred(to),
+            Mode::Rest | Mode::Frozen | Mode::Recovering | Mode::Left => true,
+        }
+    }
+
     /// What this member is to run in the end (R19, R23, R24).
-    pub fn goal(&self, world: &World, newest: u32, facts: &Facts) -> Goal {
+    pub fn goal(&self, barred: bool, newest: u32, facts: &Facts) -> Goal {
         let Some(to) = self.to() else { return Goal::Stay };
-        let stay = facts.has_refused(&to, newest) && !planted(Bug::IgnoreRefused)
+        let stay = barred
+            || facts.has_refused(&to, newest) && !planted(Bug::IgnoreRefused)
             || match self {
                 Mode::CatchUp { .. } if planted(Bug::JoinerForgotten) && facts.running.is_none() => true,
                 Mode::CatchUp { .. } if planted(Bug::CatchUpAfterCancel) => false,
                 Mode::CatchUp { spare, .. } => facts.running.is_some() && facts.running == *spare,
-                // A rollback goes to a release that was proved here; only a blocked package stays out (promise 9).
-                Mode::Back { .. } => world.blocked.packages.contains(&to.package),
-                Mode::Forward { .. } if planted(Bug::HeldIsDeployed) => false,
-                Mode::Forward { .. } => world.barred(&to),
+                Mode::Back { .. } | Mode::Forward { .. } => false,
                 Mode::Rest | Mode::Frozen | Mode::Recovering | Mode::Left => true,
             };
         if stay { Goal::Stay } else { Goal::Run(to) }

@@ -8,12 +8,12 @@ use pilotage_shared::name::HostName;
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 
-use super::budget::{Budget, FLEET};
+use super::budget::FLEET;
 use super::forward::named;
 use super::goal::{Goal, may_hide_something};
-use super::{Decision, ROUND, View};
+use super::{Decision, ROUND, Told, View};
 use crate::change::Change;
-use crate::waiting::{Absence, Cause, Missing, NAMED, Waiting};
+use crate::waiting::{Absence, Cause, Missing, Waiting};
 use crate::world::Loan;
 use crate::world::facts::{Counted, Facts};
 
@@ -24,7 +24,7 @@ pub fn lend(view: &View, decision: &mut Decision) {
     }
     let mut wanting: Vec<(&Arc<Facts>, _, Release)> = Vec::new();
     for (facts, hosts) in view.groups {
-        let Goal::Run(to) = view.mode.goal(view.world, view.fleet.newest, facts) else { continue };
+        let Goal::Run(to) = view.goal(facts) else { continue };
         let ready = facts.running != Some(to) && facts.staged == Some(to) && !may_hide_something(view.fleet, facts);
         if ready && may_begin(facts) {
             wanting.push((facts, hosts, to));
@@ -34,14 +34,14 @@ pub fn lend(view: &View, decision: &mut Decision) {
         return;
     }
     let unheard = |f: &Facts| f.standing == Counted::Unheard;
-    let count = view.count(unheard);
-    if !view.world.startup_over && count > 0 {
+    let count = if view.world.startup_over { 0 } else { view.count(unheard) };
+    if count > 0 {
         let lifts_at = view.world.startup_at;
         return decision.waiting.push(Waiting { cause: Cause::Unheard, count, hosts: named(view, unheard), lifts_at, missing: Vec::new() }); // R16
     }
     // `Facts` orders by standing first: down, unknown, settling, available.
     wanting.sort_by(|a, b| a.0.cmp(b.0));
-    let mut budget = Budget::new(view);
+    let mut budget = view.budget().clone();
     let mut short: BTreeMap<Cause, Vec<HostName>> = BTreeMap::new();
     let mut counts: BTreeMap<Cause, u32> = BTreeMap::new();
     for (facts, hosts, to) in wanting {
@@ -54,7 +54,7 @@ pub fn lend(view: &View, decision: &mut Decision) {
                 // The whole group has the same facts: it is short for all that are left of it.
                 *counts.entry(cause.clone()).or_default() += left;
                 let named = short.entry(cause).or_default();
-                named.extend(hosts.iter().skip(hosts.len() - left as usize).take(NAMED - named.len().min(NAMED)).cloned());
+                named.extend(hosts.iter().skip(hosts.len() - left as usize).take(view.named() - named.len().min(view.named())).cloned());
                 break;
             }
             left -= 1;
@@ -76,7 +76,7 @@ pub fn lend(view: &View, decision: &mut Decision) {
     for (cause, hosts) in short {
         let count = counts.get(&cause).copied().unwrap_or(0);
         let missing = match &cause {
-            Cause::Floor { scope, .. } => missing(view, scope),
+            Cause::Floor { scope, .. } if view.told == Told::Somebody => missing(view, scope),
             _ => Vec::new(),
         };
         decision.waiting.push(Waiting { cause, count, hosts, lifts_at: None, missing });

@@ -21,13 +21,11 @@ enum Verdict {
 /// Judges every loan of the fleet's members.
 pub fn judge(view: &View) -> Decision {
     let mut decision = Decision::default();
-    let mut budget = None;
     for (facts, hosts) in view.groups {
         if facts.loan.is_none() {
             continue;
         }
-        let budget = budget.get_or_insert_with(|| Budget::new(view));
-        match verdict(view, budget, facts) {
+        match verdict(view, view.budget(), facts) {
             Verdict::Keep if planted(Bug::TimerReturnsUnused) => timed_out(view, &mut decision, facts, hosts.iter()),
             Verdict::Keep => {}
             Verdict::Withdraw if planted(Bug::NeverWithdraw) => {}
@@ -59,7 +57,7 @@ fn timed_out<'a>(view: &View, decision: &mut Decision, facts: &Facts, hosts: imp
 
 fn verdict(view: &View, budget: &Budget, facts: &Facts) -> Verdict {
     let Some(loan) = &facts.loan else { return Verdict::Keep };
-    let goal = view.mode.goal(view.world, view.fleet.newest, facts);
+    let goal = view.goal(facts);
     if facts.run {
         // In change: the run finishes; what it is to be next is said under the replaced loan (R31).
         return match goal {
