@@ -12,6 +12,7 @@ use pilotage_shared::limits::HOOK_LOG_MAX;
 
 use super::diagnostics::Tail;
 use super::order::DeploymentsLog;
+use crate::clock;
 
 /// Half of the cap for the head, half for the tail.
 const HALF: u64 = HOOK_LOG_MAX / 2;
@@ -161,7 +162,7 @@ impl HookLog {
     /// `[time] [deployment]` and the line without its own time.
     fn put_beside(&mut self, line: &[u8]) {
         let Some((file, deployment)) = &mut self.all_deployments else { return };
-        let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::system());
+        let now = jiff::Timestamp::now().to_zoned_datetime(clock::zone());
         let head = format!("[{}] [{deployment}]", now.strftime("%Y-%m-%d %H:%M:%S%.3f"));
         let _ = file.write_all(&[head.as_bytes(), line.get(STAMP..).unwrap_or(line)].concat());
     }
@@ -169,7 +170,7 @@ impl HookLog {
     fn stamp(&mut self) -> &str {
         let now = jiff::Timestamp::now();
         if now.as_second() != self.stamp.0 {
-            let local = now.to_zoned_datetime(jiff::tz::TimeZone::system());
+            let local = now.to_zoned_datetime(clock::zone());
             self.stamp = (now.as_second(), local.strftime("%Y-%m-%d %H:%M:%S ").to_string());
         }
         &self.stamp.1
