@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::tz::TimeZone;
 use nix::time::{ClockId, clock_gettime};
 use pilotage_shared::ids::BootId;
 use pilotage_shared::time::Uptime;
@@ -34,6 +35,13 @@ pub fn boot() -> Result<BootId, ClockError> {
     let digit = |c: u8| (c as char).to_digit(16).unwrap_or(0) as u8;
     let bytes: Vec<u8> = hex.chunks_exact(2).map(|pair| digit(pair[0]) * 16 + digit(pair[1])).collect();
     bytes.try_into().map(BootId).map_err(|_| ClockError::Form(text.chars().take(80).collect()))
+}
+
+/// This host's time zone; for display. To find the name of `/etc/localtime`, for which we have no use, the library would walk the whole
+/// database of zones for it, in each hook's supervisor. Who sets TZ for the agent means its logs, as ever.
+pub fn zone() -> TimeZone {
+    let local = || TimeZone::tzif("local", &fs::read("/etc/localtime").ok()?).ok();
+    if std::env::var_os("TZ").is_some() { TimeZone::system() } else { local().unwrap_or_else(TimeZone::system) }
 }
 
 /// Milliseconds since 1970; for display.

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::order::DeploymentsLog;
+use crate::clock;
 
 /// So many files of so many bytes.
 const KEPT: usize = 8;
@@ -38,7 +39,7 @@ impl Beside {
             self.length = file.metadata().map_or(0, |m| m.len());
             self.file = file;
         }
-        let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::system());
+        let now = jiff::Timestamp::now().to_zoned_datetime(clock::zone());
         let head = format!("[{}] [{}]", now.strftime("%Y-%m-%d %H:%M:%S%.3f"), self.deployment);
         let mut text = Vec::with_capacity(2 * lines.len());
         for line in lines.split_inclusive(|b| *b == b'\n') {

@@ -18,6 +18,7 @@ use super::beside::Beside;
 use super::diagnostics::Tail;
 use super::live::{self, Live};
 use super::order::DeploymentsLog;
+use crate::clock;
 
 /// Half of the cap for the head, half for the tail.
 const HALF: u64 = HOOK_LOG_MAX / 2;
@@ -233,7 +234,7 @@ fn newlines(bytes: &[u8]) -> u64 {
 }
 
 fn stamp(now: jiff::Timestamp) -> String {
-    now.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S ").to_string()
+    now.to_zoned_datetime(clock::zone()).strftime("%Y-%m-%d %H:%M:%S ").to_string()
 }
 
 /// Reads one pipe to its end into the log.

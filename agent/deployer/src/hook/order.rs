@@ -93,10 +93,5 @@ pub fn result_name(number: usize) -> String {
     format!("results/{number}")
 }
 
-/// There from the moment that the hook was let go; means something within one boot.
-pub fn let_go_name(number: usize) -> String {
-    format!("results/{number}.go")
-}
-
-/// Held by `flock` while a supervisor lives.
+/// Held by `flock` while a supervisor lives. It says which hook was let go last; that means something within one boot.
 pub const SUPERVISOR_LOCK: &str = "supervisor";

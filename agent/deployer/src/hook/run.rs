@@ -19,7 +19,7 @@ use pilotage_shared::run::Event;
 use super::account::{self, AccountError};
 use super::end;
 use super::environment::{environment, of_host};
-use super::order::{self, Asks, Become, DeploymentsLog, Order, Program, SUPERVISOR_LOCK, let_go_name, result_name};
+use super::order::{self, Asks, Become, DeploymentsLog, Order, Program, SUPERVISOR_LOCK, result_name};
 use super::{diagnostics, limits, log, process};
 use crate::place;
 
@@ -192,7 +192,7 @@ fn taken(run: &Path, number: usize, process: Option<Process>, same_boot: bool) -
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(HookError::Supervisor("read the result of", error)),
     }
-    if same_boot && !run.join(let_go_name(number)).exists() {
+    if same_boot && !fs::read_to_string(run.join(SUPERVISOR_LOCK)).is_ok_and(|last| last == number.to_string()) {
         return Ok(end::never_started());
     }
     if let Some(process) = process.filter(|p| same_boot && process::alive(*p)) {

@@ -1,6 +1,6 @@
 //! The supervisor of one hook: output, time limit, result. Runs as `--supervise`, with the run directory as its own.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
@@ -19,7 +19,7 @@ use super::diagnostics;
 use super::end::{self, Seen};
 use super::log::{HookLog, Stream, drain};
 use super::mask::Masks;
-use super::order::{Order, SUPERVISOR_LOCK, let_go_name, result_name};
+use super::order::{Order, SUPERVISOR_LOCK, result_name};
 use super::{order, process};
 
 /// After the script has failed, or was ended: so long its output is still listened to.
@@ -63,7 +63,7 @@ pub fn supervise() -> Result<(), SuperviseError> {
     let order: Order = serde_json::from_str(&line).map_err(SuperviseError::Form)?;
     let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(SUPERVISOR_LOCK);
     let lock = lock.map_err(|e| SuperviseError::Io("open the lock", e))?;
-    let _alive = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| SuperviseError::Lock(e))?;
+    let mut alive = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| SuperviseError::Lock(e))?;
 
     let found = process::of(child.id());
     let word = serde_json::to_string(&found).map_err(SuperviseError::Form)?;
@@ -75,7 +75,8 @@ pub fn supervise() -> Result<(), SuperviseError> {
         // The deployer went away before its record was durable: the hook is never let go.
         return never(child);
     }
-    File::create(let_go_name(order.number)).map_err(|e| SuperviseError::Io("mark the start", e))?;
+    // A kill in between leaves the number of none: this hook was not let go yet.
+    alive.set_len(0).and_then(|()| alive.write_all(order.number.to_string().as_bytes())).map_err(|e| SuperviseError::Io("mark the start", e))?;
     let log = open_log(&order)?;
     let (seen, last_line, last_lines) = see(&order, child, log)?;
     let end = end::end(&order, seen, &last_line);

@@ -49,6 +49,10 @@ pub fn set(link: &Path, target: Option<&Path>) -> Result<(), InstallError> {
     let Some(target) = target else {
         return gone(fs::remove_file(link)).map_err(InstallError::io("remove", link));
     };
+    // Each hook sets some of them: nearly always they point there already.
+    if fs::read_link(link).is_ok_and(|there| there == target) {
+        return Ok(());
+    }
     let name = link.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let aside = link.with_file_name(format!(".{name}.new"));
     gone(fs::remove_file(&aside)).map_err(InstallError::io("remove", &aside))?;
