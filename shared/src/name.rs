@@ -46,6 +46,7 @@ fn beginning(text: &str) -> u64 {
 }
 
 /// Orders two names that begin alike.
+#[inline]
 fn behind(a: &Arc<str>, b: &Arc<str>) -> Ordering {
     if a.len() <= BEGINNING && b.len() <= BEGINNING || Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) }
 }

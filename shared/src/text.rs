@@ -77,6 +77,7 @@ impl<const N: usize> Text<N> {
 }
 
 /// A printable ASCII character.
+#[inline]
 const fn is_plain(byte: u8) -> bool {
     byte >= b' ' && byte < 0x7f
 }

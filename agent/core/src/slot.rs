@@ -375,14 +375,7 @@ fn turned_back(slot: &Slot, run: &RunEntry, why: &Why) -> Slot {
 
 /// What the host says of this app (PROTOCOL §1): one consistent snapshot.
 pub fn status(slot: &Slot, staged: Option<Release>, phase: Option<Phase>, standing: Standing, health: HealthNote) -> SlotStatus {
-    let run = slot.run.as_ref().map(|run| RunStatus {
-        generation: match run.kind {
-            RunKind::Activate(generation) => Some(generation),
-            RunKind::LocalRollback | RunKind::Again => None,
-        },
-        release: run.release,
-        phase: phase.unwrap_or(Phase::Beginning),
-    });
+    let run = slot.run.as_ref().map(|run| run_status(run, phase));
     SlotStatus {
         seen: slot.seen,
         spent: slot.spent,
@@ -398,6 +391,24 @@ pub fn status(slot: &Slot, staged: Option<Release>, phase: Option<Phase>, standi
         last_ended: slot.last_ended.clone(),
         health,
     }
+}
+
+/// Would [`status`] say the same again? Nothing is copied to find out.
+pub fn is_said(slot: &Slot, staged: Option<Release>, phase: Option<Phase>, standing: Standing, health: &HealthNote, said: &SlotStatus) -> bool {
+    let pinned = slot.pinned.as_ref().filter(|_| !planted(Bug::PinnedSilently));
+    let run = slot.run.as_ref().map(|run| run_status(run, phase));
+    (said.seen, said.spent, said.standing) == (slot.seen, slot.spent, standing)
+        && (said.running, said.previous, said.staged) == (slot.running, slot.previous, staged)
+        && (said.pinned.as_ref(), &said.declines, &said.needs_hands) == (pinned, &slot.declines, &slot.needs_hands)
+        && (&said.run, &said.refused, &said.last_ended, &said.health) == (&run, &slot.refused, &slot.last_ended, health)
+}
+
+fn run_status(run: &RunEntry, phase: Option<Phase>) -> RunStatus {
+    let generation = match run.kind {
+        RunKind::Activate(generation) => Some(generation),
+        RunKind::LocalRollback | RunKind::Again => None,
+    };
+    RunStatus { generation, release: run.release, phase: phase.unwrap_or(Phase::Beginning) }
 }
 
 #[cfg(test)]

@@ -484,6 +484,7 @@ impl World {
     }
 
     /// The slot, where the host has one.
+    #[inline]
     pub fn slot(&self, app: &AppName, host: &HostName) -> Option<&Slot> {
         self.slots.get(&(app.clone(), host.clone()))
     }

@@ -17,6 +17,7 @@ use pilotage_shared::ids::SessionId;
 use pilotage_shared::intent::{Blocked, Intent};
 use pilotage_shared::name::{AppName, Why};
 use pilotage_shared::planted::{Bug, planted};
+use pilotage_shared::status::SlotStatus;
 use pilotage_shared::time::{Millis, Time, Uptime};
 use pilotage_shared::wire::{Frame, Hello, VERSION};
 
@@ -40,7 +41,7 @@ pub struct Agent {
     /// What the coordinator's welcome began.
     pub session: Option<Session>,
     /// Its apps.
-    pub apps: BTreeMap<AppName, App>,
+    pub apps: BTreeMap<AppName, Box<App>>,
     dialled: Uptime,
     retry_at: Uptime,
 }
@@ -162,7 +163,7 @@ impl Agent {
     /// Takes an intent, or says by which rule it is dropped.
     fn take(&mut self, machine: &mut Machine, intent: Intent, uptime: Uptime) -> Option<Rule> {
         let slot = machine.disk.slots.entry(intent.app.clone()).or_default();
-        let memory = self.apps.entry(intent.app.clone()).or_insert_with(|| App::new(uptime, machine.lives.get(&intent.app).cloned().unwrap_or_default()));
+        let memory = self.apps.entry(intent.app.clone()).or_insert_with(|| Box::new(App::new(uptime, machine.lives.get(&intent.app).cloned().unwrap_or_default())));
         match receive(slot, &memory.held, self.session.as_ref().map(|s| &s.id), &intent) {
             Received::Drop(Dropped::Session) => Some(Rule::R3),
             Received::Drop(Dropped::Older(_) | Dropped::Jump(_)) => Some(Rule::R5),
@@ -205,11 +206,14 @@ impl Agent {
         if self.link.is_none() && uptime >= self.retry_at {
             out.push(self.dial(machine, uptime));
         }
-        let apps: Vec<AppName> = machine.disk.slots.keys().cloned().collect();
-        for app in &apps {
+        let mut nth = 0;
+        // No step forgets an app.
+        while let Some(app) = machine.disk.slots.keys().nth(nth).cloned() {
+            let app = &app;
+            nth += 1;
             let checks = &machine.checks;
             let memory = self.apps.entry(app.clone()).or_insert_with(|| {
-                let mut memory = App::new(uptime, machine.lives.get(app).cloned().unwrap_or_default());
+                let mut memory = Box::new(App::new(uptime, machine.lives.get(app).cloned().unwrap_or_default()));
                 if planted(Bug::StandingGuessed) {
                     memory.watch(None, false, uptime);
                 } else if let Some((check, first_install)) = checks.get(app) {
@@ -301,7 +305,7 @@ impl Agent {
         let sight = Sight {
             now: memory.now(slot, session, uptime),
             bits: memory.bits.clone(),
-            run: run_sight(machine.runs.get(app)),
+            run: run_sight(machine.runs.get(app).map(AsRef::as_ref)),
             gone,
             obstacle: machine.obstacle.clone(),
             policy: &HostPolicy::default(),
@@ -417,18 +421,21 @@ impl Agent {
     /// Says what there is to say: a status when something changed or the last was not answered, else a heartbeat.
     fn report(&mut self, machine: &Machine, uptime: Uptime, out: &mut Vec<Output>) {
         let Some(session) = &mut self.session else { return };
-        let apps = &self.apps;
-        let says = || {
-            apps.iter().filter_map(|(app, memory)| {
-                let phase = machine.runs.get(app).map(|u| u.run.directory.phase());
-                Some((app.clone(), memory.says(machine.disk.slots.get(app)?, phase, uptime)))
-            })
-        };
+        let known = || self.apps.iter().filter_map(|(app, memory)| Some((app, memory, machine.disk.slots.get(app)?)));
+        let phase = |app: &AppName| machine.runs.get(app).map(|u| u.run.directory.phase());
         let version = machine.disk.host.blocked.version;
-        let frame = match session.has_to_say(says(), version, uptime) {
+        let has_said = |said: &BTreeMap<AppName, SlotStatus>| {
+            let all = known().all(|(app, memory, slot)| said.get(app).is_some_and(|said| memory.has_said(slot, phase(app), uptime, said)));
+            all && known().count() == said.len()
+        };
+        let changed = !session.said(version).is_some_and(has_said);
+        let frame = match session.has_to_say(changed, uptime) {
             None => return,
             Some(Say::Heartbeat) => session.heartbeat(uptime),
-            Some(Say::Status) => session.status(says().collect(), version, uptime),
+            Some(Say::Status) => {
+                let says = known().map(|(app, memory, slot)| (app.clone(), memory.says(slot, phase(app), uptime)));
+                session.status(says.collect(), version, uptime)
+            }
         };
         if let Frame::Status(status) = &frame {
             for (app, memory) in &mut self.apps {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pilotage_coordinator_core::replay::codec::{MAGIC, Writer};
-use pilotage_coordinator_core::world::Settings;
+use pilotage_coordinator_core::world::{Settings, Slot};
 use pilotage_coordinator_core::world::load::Record;
 use pilotage_coordinator_core::{Answer, Change, Input, Key, Rejected, Touched, World, admit, plan};
 use pilotage_shared::health::HealthNote;
@@ -157,8 +157,7 @@ impl Coordinator {
                     }
                     for change in &admitted.changes {
                         witness.change(&life.world, change, false);
-                        let touched = life.world.apply(change);
-                        life.touched.join(touched);
+                        life.world.apply_to(change, &mut life.touched);
                     }
                     drained.answers.push(Ok(admitted.answer));
                 }
@@ -197,6 +196,13 @@ impl Coordinator {
     /// What the store lacks of the world, or has beside it: a touched record that no change named.
     pub fn forgotten(&self) -> Option<Key> {
         let world = self.world()?;
+        // As many as the world has, and each as the world has it: nothing lacks, and nothing is beside it.
+        let first = World::new(self.settings);
+        let own = [Key::Counter, Key::Epochs, Key::Starts, Key::Blocked];
+        let fresh = own.iter().filter(|key| !self.store.contains_key(*key) && world.record(key) == first.record(key)).count();
+        if records(world) == self.store.len() + fresh && self.store.values().all(|record| has(world, record)) {
+            return None;
+        }
         let keys = world.keys();
         let differs = |key: &Key| world.record(key).map(durable) != self.store.get(key).cloned().map(durable);
         let missing = keys.iter().find(|key| differs(key) && !self.fresh(key, world));
@@ -208,6 +214,37 @@ impl Coordinator {
     fn fresh(&self, key: &Key, world: &World) -> bool {
         let first = World::new(self.settings);
         !self.store.contains_key(key) && first.record(key).is_some() && first.record(key) == world.record(key)
+    }
+}
+
+/// How many records a world has.
+fn records(world: &World) -> usize {
+    let World { hosts, fleets, packages, deployments, slots, remembered, recovering, left, configurations, held_pairs, .. } = world;
+    let single = 4; // counter, epochs, starts, blocked list
+    let named = hosts.len() + fleets.len() + packages.len() + deployments.len() + slots.len() + remembered.len();
+    single + named + usize::from(recovering.is_some()) + left.len() + configurations.len() + held_pairs.len()
+}
+
+/// Does the world have this record, but for what is only remembered?
+fn has(world: &World, record: &Record) -> bool {
+    match record {
+        Record::Counter(counter) => world.counter == *counter,
+        Record::Epochs(epochs) => world.epochs == *epochs,
+        Record::Starts(starts) => world.starts == *starts,
+        Record::Blocked(blocked) => world.blocked == *blocked,
+        Record::Host(host) => world.hosts.get(&host.id.name) == Some(host),
+        Record::Fleet(fleet) => world.fleets.get(&fleet.spec.name) == Some(fleet),
+        Record::Package(package) => world.packages.get(&package.digest) == Some(package),
+        Record::Deployment(deployment) => world.deployments.get(&deployment.id) == Some(deployment),
+        Record::Slot(app, host, stored) => world.slot(app, host).is_some_and(|slot| {
+            let of = |slot: &Slot| durable(Record::Slot(app.clone(), host.clone(), slot.clone()));
+            slot == stored || of(slot) == of(stored)
+        }),
+        Record::Remembered(key, remembered) => world.remembered.get(key) == Some(remembered),
+        Record::Recovering(recovering) => world.recovering.as_ref() == Some(recovering),
+        Record::Left(fleet, left) => world.left.get(fleet) == Some(left),
+        Record::Configuration(configuration) => world.configurations.get(&(configuration.app.clone(), configuration.number)) == Some(configuration),
+        Record::HeldPair(pair, hold) => world.held_pairs.get(pair) == Some(hold),
     }
 }
 
@@ -247,8 +284,7 @@ impl Life {
                     recording.writer.planned(change);
                 }
                 witness.change(&self.world, change, true);
-                let touched = self.world.apply(change);
-                self.touched.join(touched);
+                self.world.apply_to(change, &mut self.touched);
             }
         }
         let next = plan(&self.world, &self.touched.fleets, now).changes;

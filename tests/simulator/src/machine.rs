@@ -70,11 +70,11 @@ pub struct Machine {
     /// What is installed and runs.
     pub apps: BTreeMap<AppName, Application>,
     /// Run directories; gone once the ledger has taken their end.
-    pub runs: BTreeMap<AppName, Underway>,
+    pub runs: BTreeMap<AppName, Box<Underway>>,
     /// The ledger.
     pub disk: Disk,
     /// The agent's process.
-    pub agent: Option<Agent>,
+    pub agent: Option<Box<Agent>>,
     /// How fast it is.
     pub pace: Pace,
     /// How much too fast its clock goes, in thousandths; too slowly below zero.
@@ -174,7 +174,7 @@ impl Machine {
         let Some(entry) = record.run.clone() else { return };
         self.disk.slots.insert(app.clone(), record);
         let directory = self.order(app, &entry, permit.as_ref(), begin_by);
-        self.runs.insert(app.clone(), Underway { run: Run::new(directory), permit, standing });
+        self.runs.insert(app.clone(), Box::new(Underway { run: Run::new(directory), permit, standing }));
     }
 
     fn order(&self, app: &AppName, entry: &RunEntry, permit: Option<&Intent>, begin_by: Uptime) -> RunDirectory {

@@ -208,7 +208,8 @@ impl Promises {
     /// A person has looked at a conflict, or it has just begun.
     pub fn forget_doubles(&mut self, host: &HostName) {
         self.admitted.remove(host);
-        self.welcomed.retain(|machine| identity(machine) != *host);
+        self.welcomed.remove(host);
+        self.welcomed.remove(&twin(host));
         self.must_not_speak.remove(host);
     }
 
@@ -241,8 +242,13 @@ impl Promises {
     }
 }
 
+/// How the second machine of an identity is called here.
+pub fn twin(host: &HostName) -> HostName {
+    format!("{host}-twin").parse().expect("a valid name")
+}
+
 /// Whose name a machine bears: a clone bears its original's.
 pub fn identity(machine: &HostName) -> HostName {
-    let name = machine.as_str().strip_suffix("-twin").unwrap_or(machine.as_str());
-    name.parse().unwrap_or_else(|_| machine.clone())
+    let original = machine.as_str().strip_suffix("-twin").and_then(|name| name.parse().ok());
+    original.unwrap_or_else(|| machine.clone())
 }

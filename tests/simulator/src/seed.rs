@@ -13,6 +13,7 @@ use pilotage_shared::name::AppName;
 use pilotage_shared::time::Millis;
 
 use crate::coverage::Coverage;
+use crate::promises::grant::SMALL;
 use crate::promises::{Lie, Violation};
 use crate::rng::Rng;
 use crate::simulation::Luck;
@@ -96,6 +97,13 @@ pub struct Scale {
     pub digest: bool,
 }
 
+impl Scale {
+    /// What people draw is drawn for a few hosts; in a large world some of it is not meant.
+    pub fn is_large(&self) -> bool {
+        self.hosts.is_some_and(|hosts| hosts > SMALL as u64)
+    }
+}
+
 /// Runs a seed; keeps so many lines of its trace.
 pub fn run(seed: u64, tail: usize) -> Report {
     run_at(seed, Scale { tail, ..Scale::default() })
@@ -106,6 +114,8 @@ pub fn run_at(seed: u64, scale: Scale) -> Report {
     let mut run = world::make(seed, scale);
     run.open();
     let minutes = run.rng.between(2, 8);
+    // What many hosts do in two minutes is more than what a few do in many.
+    let minutes = if scale.is_large() { 2 } else { minutes };
     let end = run.stage.now() + Millis::seconds(60 * minutes);
     while run.stage.now() < end && !run.is_broken() {
         let pause = match run.rng.below(4) {

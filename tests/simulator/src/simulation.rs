@@ -27,6 +27,7 @@ use crate::coverage::{Coverage, Fault};
 use crate::machine::Machine;
 use crate::network::{LinkId, Network, Rates, Side};
 use crate::promises::Promises;
+use crate::promises::grant::SMALL;
 use crate::rng::Rng;
 use crate::trace::{BEGINNING, Trace};
 use crate::truth::Behaviours;
@@ -138,6 +139,8 @@ pub struct Simulation {
     links_of: BTreeMap<HostName, LinkId>,
     greeted: BTreeSet<LinkId>,
     stages: BTreeMap<(HostName, AppName), Time>,
+    /// In a large world: whom the last event was about, or may have been.
+    stirred: Vec<HostName>,
     /// Apps that statuses have told of.
     spoken_of: BTreeSet<AppName>,
     answers: BTreeMap<u64, Result<Answer, Rejected>>,
@@ -178,6 +181,7 @@ impl Simulation {
             links_of: BTreeMap::new(),
             greeted: BTreeSet::new(),
             stages: BTreeMap::new(),
+            stirred: Vec::new(),
             spoken_of: BTreeSet::new(),
             answers: BTreeMap::new(),
             rng,
@@ -222,6 +226,15 @@ impl Simulation {
     }
 
     fn take(&mut self, serial: u64, event: Event) {
+        self.stirred.clear();
+        if self.machines.len() > SMALL {
+            let host = match &event {
+                Event::Up { link, .. } | Event::Down { link, .. } | Event::Closed { link, .. } => self.network.link(*link).map(|l| &l.host),
+                Event::Wake(host) | Event::Deployer(host, _) | Event::StartAgent(host) | Event::PowerOn(host) => Some(host),
+                Event::Drain | Event::StartCoordinator => None, // whom a drain is about is known at its end
+            };
+            self.stirred.extend(host.cloned());
+        }
         match event {
             Event::Up { link, frame, sent } => self.arrives_up(link, *frame, sent),
             Event::Down { link, frame } => self.arrives_down(link, *frame),

@@ -349,3 +349,34 @@ fn promise_5_the_way_back_never_leads_to_what_was_left() {
     check(Some(release(2)), release(1), Some(release(1)), None); // a rollback of the fleet, or by hand
     check(Some(release(2)), again(2), Some(release(1)), Some(release(1)));
 }
+
+#[test]
+fn what_was_said_is_known_without_saying_it_again() {
+    let run = RunEntry { attempt: 4, kind: RunKind::Activate(Generation(10)), deployment: None, release: release(2), from: Some(release(1)) };
+    let slot = Slot { seen: Generation(10), spent: Generation(10), run: Some(run), running: Some(release(1)), ..Slot::default() };
+    let (phase, note) = (Some(Phase::Forward(Event::Install)), HealthNote { last: Why::fixed("200 OK"), for_ms: 0 });
+    let said = status(&slot, Some(release(2)), phase, Standing::Settling, note.clone());
+    let check = |said: &SlotStatus| is_said(&slot, Some(release(2)), phase, Standing::Settling, &note, said);
+    assert!(check(&said));
+    let why = || Some(Why::fixed("why"));
+    let refusal = Refusal { release: release(3), deployment: deployment(1), why: Why::default(), needs_hands: false };
+    let others = [
+        SlotStatus { seen: Generation(11), ..said.clone() },
+        SlotStatus { spent: Generation(9), ..said.clone() },
+        SlotStatus { run: None, ..said.clone() },
+        SlotStatus { run: Some(RunStatus { generation: None, release: release(2), phase: Phase::Beginning }), ..said.clone() },
+        SlotStatus { running: None, ..said.clone() },
+        SlotStatus { previous: Some(release(3)), ..said.clone() },
+        SlotStatus { staged: None, ..said.clone() },
+        SlotStatus { refused: vec![refusal], ..said.clone() },
+        SlotStatus { pinned: why(), ..said.clone() },
+        SlotStatus { declines: why(), ..said.clone() },
+        SlotStatus { needs_hands: why(), ..said.clone() },
+        SlotStatus { standing: Standing::Down, ..said.clone() },
+        SlotStatus { last_ended: Some((Generation(9), Outcome::Committed)), ..said.clone() },
+        SlotStatus { health: HealthNote::default(), ..said.clone() },
+    ];
+    for other in others {
+        assert!(!check(&other), "{other:?}");
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pilotage_agent_core::slot::life::{Life, Pulse, Vigil};
 use pilotage_agent_core::slot::permission::{Now, Used};
-use pilotage_agent_core::slot::{Bits, Held, RunSight, Slot};
+use pilotage_agent_core::slot::{self, Bits, Held, RunSight, Slot};
 use pilotage_agent_core::standing::Watched;
 use pilotage_shared::health::{HealthCheck, HealthNote, Standing};
 use pilotage_shared::ids::SessionId;
@@ -200,17 +200,28 @@ impl App {
 
     /// What it says, in the status of this sequence if it is sent.
     pub fn says(&self, slot: &Slot, phase: Option<Phase>, now: Uptime) -> SlotStatus {
-        let staged = match &self.bits {
+        slot::status(slot, self.staged(), phase, self.standing(slot, now), self.note())
+    }
+
+    /// It has said all that already.
+    pub fn has_said(&self, slot: &Slot, phase: Option<Phase>, now: Uptime, said: &SlotStatus) -> bool {
+        slot::is_said(slot, self.staged(), phase, self.standing(slot, now), &self.note(), said)
+    }
+
+    fn staged(&self) -> Option<Release> {
+        match &self.bits {
             Bits::Staged(release) => Some(*release),
             Bits::Absent | Bits::Working | Bits::Failed(_) => None,
-        };
+        }
+    }
+
+    fn note(&self) -> HealthNote {
         let last = match self.answer {
             None => Why::default(),
             Some(true) => Why::fixed("200 OK"),
             Some(false) => Why::fixed("503 Service Unavailable"),
         };
-        let note = HealthNote { last, for_ms: 0 };
-        pilotage_agent_core::slot::status(slot, staged, phase, self.standing(slot, now), note)
+        HealthNote { last, for_ms: 0 }
     }
 
     /// A status of this sequence was sent.

@@ -108,16 +108,13 @@ impl Session {
         self.sent.iter().find(|(beat, _)| *beat == intent.answers.beat).map(|(_, at)| *at)
     }
 
-    /// Is there a frame to send now: something was not said yet, or the next is due?
-    pub fn has_to_say(&self, slots: impl Iterator<Item = (AppName, SlotStatus)>, blocked_version: u64, now: Uptime) -> Option<Say> {
-        let changed = match &self.said {
-            Some((said, version)) if *version == blocked_version => {
-                let mut found = 0;
-                let same = slots.inspect(|_| found += 1).all(|(app, slot)| said.get(&app) == Some(&slot));
-                !same || found != said.len()
-            }
-            Some(_) | None => true,
-        };
+    /// What was said last, where it was said under this version of the blocked list.
+    pub fn said(&self, blocked_version: u64) -> Option<&BTreeMap<AppName, SlotStatus>> {
+        self.said.as_ref().filter(|(_, version)| *version == blocked_version).map(|(said, _)| said)
+    }
+
+    /// The frame to send now, if any: a status when it differs or the last was not answered in time, else a heartbeat.
+    pub fn has_to_say(&self, changed: bool, now: Uptime) -> Option<Say> {
         if !changed && now < self.next_beat {
             return None;
         }

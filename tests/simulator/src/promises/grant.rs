@@ -114,7 +114,7 @@ impl Grants {
 }
 
 /// Hosts of a world in which each of them is looked at.
-const SMALL: usize = 1000;
+pub const SMALL: usize = 1000;
 
 /// What needs a look at all hosts is asked of every host in a world of up to a thousand; of about a thousand of a larger one,
 /// always the same, so that a step costs the same in every world.

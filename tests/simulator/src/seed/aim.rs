@@ -155,7 +155,7 @@ impl Seed {
                 break;
             }
             went = true;
-            there = self.who_is(phase);
+            there = self.stage.sim.first_stirred_in(phase, &self.stage.hosts).cloned();
         }
         if went {
             self.deeds.push(Deed::Tick(self.stage.now() - begun));
@@ -164,7 +164,7 @@ impl Seed {
     }
 
     fn who_is(&self, phase: HostPhase) -> Option<HostName> {
-        self.stage.hosts.iter().find(|host| self.stage.sim.phase(host) == Some(phase)).cloned()
+        self.stage.sim.first_in(phase, self.stage.hosts.iter()).cloned()
     }
 
     /// Time passes.

@@ -11,7 +11,7 @@ use pilotage_shared::time::Millis;
 
 use crate::agent::Wish;
 use crate::network::Rates;
-use crate::promises::grant::members;
+use crate::promises::grant::{SMALL, members};
 use crate::simulation::Luck;
 use crate::story::stage::Stage;
 use crate::truth::{Behaviour, Health};
@@ -57,9 +57,17 @@ impl Stage {
             self.ask(Request::RetireHost { host });
         }
         for host in self.hosts.clone() {
-            self.ask(Request::UncordonHost { host: host.clone() });
-            self.ask(Request::MaintainHost { host: host.clone(), on: false });
-            self.ask(Request::RetryHost { host });
+            // In a large world people ask only where there is something to ask for.
+            let (cordoned, in_maintenance, refused) = if self.hosts.len() > SMALL { self.needs(&host) } else { (true, true, true) };
+            if cordoned {
+                self.ask(Request::UncordonHost { host: host.clone() });
+            }
+            if in_maintenance {
+                self.ask(Request::MaintainHost { host: host.clone(), on: false });
+            }
+            if refused {
+                self.ask(Request::RetryHost { host });
+            }
         }
         // Hosts may know of a newer list than a restored store: a person who says anything about it says it anew (R29).
         if let Some((app, version)) = self.versions.first().cloned() {
@@ -88,6 +96,14 @@ impl Stage {
         if let Some(what) = last {
             self.sim.promises.breaks("11 converges after everything is healed", || what);
         }
+    }
+
+    /// Is it cordoned; is it in maintenance; is it in quarantine, or has it refused something?
+    fn needs(&self, host: &HostName) -> (bool, bool, bool) {
+        let Some(world) = self.sim.coordinator.world() else { return (true, true, true) };
+        let refused = world.host_slots(host).any(|(_, slot)| slot.refused.is_some());
+        let Some(record) = world.hosts.get(host) else { return (false, false, false) };
+        (record.cordoned.is_some(), record.state == HostState::Maintenance, record.quarantined.is_some() || refused)
     }
 
     fn waits_for_a_person(&self, fleet: &FleetName) -> bool {

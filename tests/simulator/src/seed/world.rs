@@ -21,6 +21,9 @@ use crate::truth::{Behaviour, Health, Wrong};
 /// How hooks go wrong: most often they say so.
 const WRONG: [Wrong; 6] = [Wrong::Fails, Wrong::Fails, Wrong::Fails, Wrong::Hangs, Wrong::Flaps, Wrong::Lies];
 
+/// More hosts than this are many.
+const MANY: u64 = 100;
+
 /// A name that is valid by its making.
 pub fn name<T: std::str::FromStr>(text: &str) -> T
 where
@@ -33,7 +36,9 @@ where
 pub fn make(seed: u64, scale: Scale) -> Seed {
     let mut rng = Rng::new(seed);
     let mut rates = weather(&mut rng);
-    let (draws, heartbeat) = (rng.next_u64(), Millis::seconds(rng.between(1, 5)));
+    let (draws, drawn) = (rng.next_u64(), Millis::seconds(rng.between(1, 5)));
+    // Large fleets report as seldom as the product lets them.
+    let heartbeat = if scale.is_large() { Millis::seconds(5) } else { drawn };
     let dies = |rng: &mut Rng, of: u64| if rng.chance(400) { rng.below(of) } else { 0 };
     let mut luck = Luck {
         crash_before_commit: dies(&mut rng, 4),
@@ -61,8 +66,12 @@ pub fn make(seed: u64, scale: Scale) -> Seed {
     // The network's draws are a stream of their own: that which it has had from the beginning.
     seed.perform(Deed::Network { seed: Rng::new(draws).next_u64(), rates });
     // A coordinator that dies while many hosts join would leave a small world.
-    if seed.size.is_some() {
-        seed.later = Some(luck);
+    if let Some(size) = seed.size {
+        // It takes a turn many times a second there: it dies by people's hand often enough.
+        let often = size > MANY;
+        let per_turn = |chance: u64| if often { 0 } else { chance };
+        let (before, after) = (per_turn(luck.crash_before_commit), per_turn(luck.crash_before_publish));
+        seed.later = Some(Luck { crash_before_commit: before, crash_before_publish: after, ..luck });
     } else {
         seed.perform(Deed::Luck(luck));
     }
@@ -210,7 +219,7 @@ impl Seed {
             spec.health = None;
             spec.first_install = rng.chance(700);
         }
-        spec
+        if self.size.is_some_and(|size| size > MANY) { of_many(spec) } else { spec }
     }
 
     /// Labels of the n-th host.
@@ -254,6 +263,24 @@ impl Seed {
             _ => good,
         }
     }
+}
+
+/// Among many hosts one or two at a time would take days: what is drawn as a few hosts are as many tenths of them there.
+fn of_many(mut spec: FleetSpec) -> FleetSpec {
+    let tenths = |n: u32| 10 * u8::try_from(n.min(9)).unwrap_or(9);
+    let floor = |amount: Amount| match amount {
+        Amount::Count(n) => Amount::Percent(tenths(n)),
+        Amount::AllBut(n) => Amount::Percent(100 - tenths(n)),
+        Amount::Percent(_) => amount,
+    };
+    spec.floor = floor(spec.floor);
+    spec.floor_per = spec.floor_per.into_iter().map(|(key, amount)| (key, floor(amount))).collect();
+    spec.parallel = spec.parallel.map(floor);
+    if let Some(health) = &mut spec.health {
+        health.every = Millis(health.every.0 * 4);
+        health.unhealthy_for = health.unhealthy_for.max(health.every);
+    }
+    spec
 }
 
 fn check(rng: &mut Rng) -> HealthCheck {

@@ -18,7 +18,7 @@ use crate::coordinator::Drained;
 use crate::coverage::{Fault, Rule, kinds};
 use crate::network::{LinkId, Side};
 use crate::promises::Word;
-use crate::promises::grant::fleet_of;
+use crate::promises::grant::{SMALL, fleet_of};
 
 impl Simulation {
     /// A frame arrives at the coordinator's machine.
@@ -117,6 +117,9 @@ impl Simulation {
         if self.rng.chance(self.luck.crash_before_publish) || drawn == Some(Fault::DiedBeforeAnswer) {
             self.strikes_all(Fault::DiedBeforeAnswer);
             return self.crash_coordinator(true);
+        }
+        if self.machines.len() > SMALL {
+            self.stirred.extend(drained.hosts.iter().cloned());
         }
         let moved = drained.moved;
         self.publish(&origins, &inputs, drained);
@@ -294,14 +297,16 @@ impl Simulation {
         let coverage = &mut self.coverage;
         // What looks at all hosts is done so seldom that it costs no step more than a few of them.
         let hosts = self.machines.len() as u64;
-        let all = self.taken.is_multiple_of(hosts.max(8));
+        // While many join, no event is taken.
+        let due = |every: u64| self.taken.is_multiple_of(hosts.max(every)) && (self.taken > 0 || hosts <= SMALL as u64);
+        let all = due(8);
         self.promises.waits(world, self.now, all, |cause| super::rules::of_wait(cause, coverage));
-        if self.taken.is_multiple_of(hosts.max(32))
+        if due(32)
             && let Some(key) = self.coordinator.forgotten()
         {
             self.promises.breaks("acknowledged survives", || format!("{key:?} differs between world and store after a commit"));
         }
-        if self.taken.is_multiple_of(hosts.max(16)) {
+        if due(16) {
             for ((host, fleet), facts) in &world.placed {
                 let Some(record) = world.fleets.get(fleet) else { continue };
                 let found = world.facts(record, host);

@@ -16,7 +16,7 @@ use crate::coordinator::Coordinator;
 use crate::coverage::{Fault, Inborn};
 use crate::machine::Machine;
 use crate::network::Side;
-use crate::promises::{Lie, Ledgers};
+use crate::promises::{Ledgers, Lie, twin};
 
 /// A coordinator that is not reachable now, and what was known of its words.
 pub(super) struct Other {
@@ -29,7 +29,7 @@ pub(super) struct Other {
 impl Simulation {
     /// A second machine comes up from a copy of the first one's disk, under the same identity.
     pub fn clone_host(&mut self, host: &HostName) {
-        let key: HostName = format!("{host}-twin").parse().expect("a valid name");
+        let key = twin(host);
         let Some(original) = self.machines.get(host).filter(|_| !self.machines.contains_key(&key)) else { return };
         let mut twin = Machine { agent: None, boot: BootId(self.rng.bytes()), ..original.clone() };
         for underway in twin.runs.values_mut() {
@@ -46,7 +46,7 @@ impl Simulation {
 
     /// A person switches the second machine off.
     pub fn remove_twin(&mut self, host: &HostName) {
-        let key: HostName = format!("{host}-twin").parse().expect("a valid name");
+        let key = twin(host);
         self.power_off(&key);
         self.machines.remove(&key);
     }

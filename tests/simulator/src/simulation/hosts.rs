@@ -11,12 +11,14 @@ use pilotage_shared::wire::Frame;
 
 use super::{Event, Simulation};
 use crate::agent::{Agent, Output, Outside};
-use crate::coverage::{Fault, HostPhase, Inborn, Rule, kinds};
+use crate::coverage::{Coverage, Fault, HostPhase, Inborn, Rule, kinds};
 use crate::machine::Machine;
 use crate::network::{LinkId, Side};
 use crate::promises::capacity::Truth;
 use crate::promises::grant::{fleet_of, looked_at};
 use crate::promises::host::Begin;
+use crate::trace::Trace;
+use crate::truth::Behaviours;
 use crate::truth::run::{Scene, Step};
 
 impl Simulation {
@@ -151,7 +153,8 @@ impl Simulation {
                     let stored = self.coordinator.life.is_none().then(|| self.coordinator.stored());
                     let world = self.coordinator.world().or(stored.as_ref());
                     let member = |name: &HostName| world.and_then(|w| fleet_of(w, &intent.app, name)).is_some_and(|f| f.spec.name == deployment.fleet);
-                    let runs: Vec<_> = self.machines.iter().filter(|(name, _)| member(name)).filter_map(|(name, m)| Some((name, under_way(m)?))).collect();
+                    let runs = self.machines.iter().filter_map(|(name, m)| Some((name, under_way(m)?)));
+                    let runs: Vec<_> = runs.filter(|(name, _)| member(name)).collect();
                     // Another coordinator that lives on knows a deployment of the same name (R33).
                     let runs: Vec<_> = runs.into_iter().filter(|(_, permit)| self.other.is_none() || permit.session.epoch == intent.session.epoch).collect();
                     let runs: Vec<_> = runs.into_iter().filter(|(name, _)| !self.promises.doubtful.contains(*name)).collect();
@@ -277,9 +280,9 @@ impl Simulation {
         if !looked_at(self.machines.len(), host) {
             return self.is_taken(host, permit);
         }
-        let all: Vec<HostName> = self.machines.keys().cloned().collect();
-        for other in &all {
-            self.look(other);
+        let (behaviours, now) = (&self.behaviours, self.now);
+        for (name, machine) in &mut self.machines {
+            look(name, machine, behaviours, now, &mut self.coverage, &mut self.trace);
         }
         let truth: BTreeMap<HostName, Truth> = self.machines.iter().map(|(name, m)| (name.clone(), truth(m, app, self))).collect();
         self.promises.disturbed(&self.coordinator, (host, permit), &truth, self.now, &mut self.coverage);
@@ -296,19 +299,23 @@ impl Simulation {
 
     /// Notices what has died by itself.
     pub(super) fn look(&mut self, host: &HostName) {
-        let now = self.now;
-        let Some(machine) = self.machines.get_mut(host) else { return };
-        let busy: Vec<AppName> = machine.runs.iter().filter(|(_, u)| u.disturbed()).map(|(a, _)| a.clone()).collect();
-        for (name, app) in &mut machine.apps {
-            app.settle(host, &self.behaviours, now);
-            let serves = app.serves(host, &self.behaviours, now);
-            if app.served && !serves && !busy.contains(name) {
-                app.own_deaths.push(now);
-                self.coverage.fault(Fault::Inborn(Inborn::DiedLater));
-                self.trace.line(now, || format!("{host} {name} dies by itself"));
-            }
-            app.served = serves;
+        if let Some(machine) = self.machines.get_mut(host) {
+            look(host, machine, &self.behaviours, self.now, &mut self.coverage, &mut self.trace);
         }
+    }
+}
+
+fn look(host: &HostName, machine: &mut Machine, behaviours: &Behaviours, now: Time, coverage: &mut Coverage, trace: &mut Trace) {
+    let Machine { apps, runs, .. } = machine;
+    for (name, app) in apps {
+        app.settle(host, behaviours, now);
+        let serves = app.serves(host, behaviours, now);
+        if app.served && !serves && !runs.get(name).is_some_and(|u| u.disturbed()) {
+            app.own_deaths.push(now);
+            coverage.fault(Fault::Inborn(Inborn::DiedLater));
+            trace.line(now, || format!("{host} {name} dies by itself"));
+        }
+        app.served = serves;
     }
 }
 

@@ -134,7 +134,7 @@ impl Simulation {
     pub fn start_agent(&mut self, host: &HostName) {
         let now = self.now;
         let Some(machine) = self.machines.get_mut(host).filter(|m| m.on && m.agent.is_none()) else { return };
-        machine.agent = Some(Agent::start(machine.uptime(now)));
+        machine.agent = Some(Box::new(Agent::start(machine.uptime(now))));
         self.trace.line(now, || format!("{host} agent starts"));
         self.with_agent(host, |agent, machine, outside| agent.step(machine, outside));
     }

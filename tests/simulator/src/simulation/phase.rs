@@ -7,6 +7,7 @@ use pilotage_shared::name::{AppName, HostName};
 use super::Simulation;
 use crate::coverage::{Fault, HostPhase, phase};
 use crate::machine::Machine;
+use crate::promises::grant::SMALL;
 use crate::promises::identity;
 
 impl Simulation {
@@ -26,6 +27,20 @@ impl Simulation {
         for phase in phases {
             self.coverage.pair(phase, fault);
         }
+    }
+
+    /// The first of these hosts that is in this phase.
+    pub fn first_in<'a>(&self, phase: HostPhase, hosts: impl Iterator<Item = &'a HostName>) -> Option<&'a HostName> {
+        let may_be = |machine: &Machine| !phase.in_run() || machine.runs.values().any(|u| u.run.living.is_some());
+        let world = self.coordinator.world();
+        let is = |machine: &Machine| may_be(machine) && phase_of(machine, world, self) == Some(phase);
+        let mut hosts = hosts;
+        hosts.find(|host| self.machines.get(*host).is_some_and(is))
+    }
+
+    /// The first of those whom the last event was about that is in this phase; in a small world, of all.
+    pub fn first_stirred_in<'a>(&'a self, phase: HostPhase, hosts: &'a [HostName]) -> Option<&'a HostName> {
+        if self.machines.len() > SMALL { self.first_in(phase, self.stirred.iter()) } else { self.first_in(phase, hosts.iter()) }
     }
 
     /// The phase of a host; none in an instant that has no name.

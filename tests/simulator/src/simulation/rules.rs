@@ -4,7 +4,7 @@ use pilotage_coordinator_core::world::{Because, Outcome};
 use pilotage_coordinator_core::{Cause, Change, World};
 
 use crate::coverage::{Coverage, Rule};
-use crate::promises::grant::{fleet_of, members};
+use crate::promises::grant::fleet_of;
 
 /// A change is about to be applied.
 pub(super) fn of_change(world: &World, change: &Change, planned: bool, coverage: &mut Coverage) {
@@ -31,7 +31,8 @@ pub(super) fn of_change(world: &World, change: &Change, planned: bool, coverage:
             if loan.while_down {
                 coverage.rule(Rule::R10);
             }
-            if members(world, fleet).any(|member| !world.live.get(member).is_some_and(|l| l.heard && l.reachable)) {
+            // What is counted of rules may come from the planner's own groups; what is promised may not.
+            if world.groups.get(&fleet.spec.name).is_some_and(|groups| groups.keys().any(|facts| !facts.is_heard())) {
                 coverage.rule(Rule::R11);
             }
             if slot.and_then(|s| s.refused.as_ref()).is_some_and(|r| r.release == loan.release && r.deployment != loan.deployment) {

@@ -1,7 +1,7 @@
 //! Where deeds are done: the simulated world, and what its people know of it. Seeds and stories play on the same stage, so
 //! that what happened in a seed can be told as a story.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pilotage_coordinator_core::input::What;
 use pilotage_coordinator_core::world::configuration::Numbers;
@@ -45,6 +45,8 @@ pub struct Stage {
     pub versions: Vec<(AppName, Version)>,
     /// Names that were joined.
     pub hosts: Vec<HostName>,
+    /// The same names.
+    known: BTreeSet<HostName>,
     /// This host says anything.
     pub liar: Option<HostName>,
     /// What was answered under a key.
@@ -58,7 +60,7 @@ impl Stage {
     pub fn new() -> Self {
         let sim = started(1, Millis::seconds(5));
         let app = AppName::new("web").expect("a valid name");
-        Self { sim, apps: Vec::new(), fleets: Vec::new(), versions: Vec::new(), hosts: Vec::new(), liar: None, once: BTreeMap::new(), app }
+        Self { sim, apps: Vec::new(), fleets: Vec::new(), versions: Vec::new(), hosts: Vec::new(), known: BTreeSet::new(), liar: None, once: BTreeMap::new(), app }
     }
 
     /// Does one deed.
@@ -201,7 +203,7 @@ impl Stage {
 
     fn join(&mut self, host: &HostName, labels: Labels, serves: &[AppName]) -> Reply {
         let reply = Reply::Answer(self.sim.join(host, labels, serves));
-        if !self.hosts.contains(host) {
+        if self.known.insert(host.clone()) {
             self.hosts.push(host.clone());
         }
         reply
