@@ -20,6 +20,8 @@ pub struct Told {
     pub difference: Option<String>,
     /// A promise was broken on the way.
     pub broken: bool,
+    /// How many commands it has.
+    pub commands: usize,
 }
 
 /// Runs a story.
@@ -27,9 +29,10 @@ pub fn tell(text: &str) -> Told {
     let mut runner = runner::Runner::new();
     let mut parts = script::parse(text);
     let mut difference = String::new();
-    let mut broken = false;
+    let (mut broken, mut commands) = (false, 0);
     for part in &mut parts {
         let Part::Command { line, command, expected } = part else { continue };
+        commands += 1;
         let found = match command::parse(command) {
             Ok(command) => runner.run(command),
             Err(error) => vec![format!("error: {error}")],
@@ -41,5 +44,5 @@ pub fn tell(text: &str) -> Told {
         *expected = found;
     }
     let difference = (!difference.is_empty()).then_some(difference);
-    Told { text: script::render(&parts), difference, broken }
+    Told { text: script::render(&parts), difference, broken, commands }
 }

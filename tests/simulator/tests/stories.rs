@@ -1,8 +1,21 @@
 //! Every story in `tests/stories` prints what stands in it. `UPDATE_STORIES=1` writes what is found into the files.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use pilotage_simulator::story;
+
+#[test]
+fn a_file_without_a_command_is_no_story() {
+    let file = std::env::temp_dir().join(format!("pilotage-no-story-{}.txt", std::process::id()));
+    for text in ["", "# hosts 3\n\nhosts 3\n"] {
+        std::fs::write(&file, text).unwrap();
+        let told = Command::new(env!("CARGO_BIN_EXE_simulate")).arg("--story").arg(&file).output().unwrap();
+        let said = String::from_utf8_lossy(&told.stderr).into_owned();
+        assert!(!told.status.success() && said.contains("holds no command") && said.contains("pilotage-no-story"), "{text:?}: {said}");
+    }
+    std::fs::remove_file(&file).unwrap();
+}
 
 #[test]
 fn every_story_prints_what_it_says() {

@@ -10,6 +10,7 @@ mod seeds;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use pilotage_simulator::{seed, shrink, story};
 
@@ -72,7 +73,8 @@ fn main() -> anyhow::Result<ExitCode> {
         planted::plant(&arguments.plant)?;
     }
     if let Some(file) = &arguments.story {
-        let told = story::tell(&std::fs::read_to_string(file)?);
+        let told = story::tell(&std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?);
+        anyhow::ensure!(told.commands > 0, "{} holds no command; each is a line that begins with \"> \", as \"> hosts 3\"", file.display());
         print!("{}", told.text);
         return Ok(if told.broken { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
