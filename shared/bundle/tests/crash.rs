@@ -45,7 +45,7 @@ fn packs_that_were_taken_outlive_a_power_cut_and_no_object_is_torn() {
         tried += 1;
         let objects = Objects::open(dir.path()).unwrap();
         for digest in objects.list().unwrap() {
-            let read = objects.read(&digest).is_ok_and(|mut o| o.read_to_end(&mut Vec::new()).is_ok());
+            let read = objects.read(&digest).is_ok_and(|mut object| object.read_to_end(&mut Vec::new()).is_ok());
             assert!(read, "{digest} is torn after {crash:?}: {}", recording.story(crash));
         }
         let acknowledged = recording.acknowledged(crash.after).unwrap_or(0);
