@@ -136,7 +136,7 @@ fn refused_by_the_first() -> Vec<u8> {
 }
 
 #[test]
-fn a_host_that_is_back_by_itself_is_not_brought_back_once_more() {
+fn more_at_once_fail_no_later_than_they_did_and_who_never_ran_is_named() {
     let bytes = refused_by_the_first();
     let policy = Policy::parse(&["floor=0%".to_owned()]).unwrap();
     let mut one = One(&policy, None);
