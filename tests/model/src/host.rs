@@ -360,7 +360,6 @@ impl Host {
             }
             Some(Run::Begun { revoked: false }) => {
                 self.run = Some(Run::Disturbed);
-                self.used_basis = None; // it has been judged by it
                 self.drains = self.settling && self.serves();
                 (self.up, self.proved) = (false, false);
                 true

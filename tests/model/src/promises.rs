@@ -65,16 +65,18 @@ pub fn taken(limits: &Limits, state: &State, i: usize, basis: Option<&Basis>) ->
         }
         let below = |floor: Amount, zone: Option<u8>| {
             let members = (0..limits.hosts).filter(|j| basis.zones[*j].is_some() && (zone.is_none() || basis.zones[*j] == zone));
-            // Who died by itself after it was counted is nobody's fault; who was stopped by us is ours.
-            let left = members.clone().filter(|j| *j != i && (state.hosts[*j].serves() || state.hosts[*j].died && basis.available[*j]));
+            let left = members.clone().filter(|j| *j != i && (state.hosts[*j].serves() || excused(state, basis, *j)));
             (left.count() as u32) < floor.round_up(members.count() as u32)
         };
-        // Who was no member then was in no scope.
+        // Who was no member then was in no scope. What a person has changed since is his doing (not promised: f): others were taken
+        // by the scopes of now. An intent that is derived after it is judged by those.
+        let now: Vec<Option<u8>> = (0..limits.hosts).map(|j| state.center.zone(j)).collect();
+        let same_members = now.iter().map(Option::is_some).eq(basis.zones.iter().map(Option::is_some));
         let member = basis.zones[i].is_some();
-        if member && below(limits.floor, None) {
+        if member && same_members && below(limits.floor, None) {
             return Some("promise 1: below the floor of the fleet");
         }
-        if member && limits.zone_floor.is_some_and(|floor| below(floor, basis.zones[i])) {
+        if member && now == basis.zones && limits.zone_floor.is_some_and(|floor| below(floor, basis.zones[i])) {
             return Some("promise 1: below the floor of a zone");
         }
     }
@@ -83,6 +85,14 @@ pub fn taken(limits: &Limits, state: &State, i: usize, basis: Option<&Basis>) ->
     }
     let backwards = host.slot.running == Some(release(2)) && host.slot.run.as_ref().is_some_and(|r| r.release == release(1));
     (backwards && !state.back).then_some("promise 8: moved backwards by nobody's word")
+}
+
+/// Host `j` does not answer, and that is nobody's fault: it died by itself after a decision had counted it (this one, or one by
+/// which another was stopped since).
+fn excused(state: &State, basis: &Basis, j: usize) -> bool {
+    let since = state.hosts.iter().filter(|k| k.run == Some(Run::Disturbed)).filter_map(|k| k.used_basis.as_ref());
+    let counted = basis.available[j] || since.into_iter().any(|other| other.available[j]);
+    state.hosts[j].died && counted
 }
 
 /// A host has just been stopped, whether it answered or not.
