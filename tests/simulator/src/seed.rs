@@ -4,6 +4,7 @@
 //! only two things together can show), then what happens when.
 
 pub mod aim;
+pub mod configured;
 pub mod heal;
 pub mod people;
 pub mod plots;
@@ -61,6 +62,8 @@ pub struct Seed {
     pub later: Option<Luck>,
     /// The first host says anything.
     pub liar: bool,
+    /// What people know of configurations; none: they deploy packages only.
+    pub configurations: Option<configured::Configurations>,
 }
 
 impl Seed {

@@ -6,11 +6,8 @@ use super::phase::HostPhase;
 /// Why a kind cannot be met; none: it can.
 pub fn kind(group: &str, kind: &str) -> Option<&'static str> {
     match (group, kind) {
-        ("change", "ConfigurationPut" | "PairsReleased") | ("input", "PutConfiguration" | "ReleaseConfiguration") => {
-            Some("no seed pushes a configuration; tests/stories/configuration.txt does")
-        }
         ("change", "ConfigurationDeleted") | ("input", "DeleteConfiguration") => {
-            Some("no seed pushes a configuration; the tests of the coordinator's core delete some")
+            Some("no seed deletes a configuration; the tests of the coordinator's core delete some")
         }
         _ => None,
     }

@@ -241,7 +241,8 @@ impl Seed {
             Some(self.push(&app, behaviour))
         };
         if let Some(version) = version {
-            self.perform(Deed::Deploy(fleet.clone(), version));
+            let deed = self.configured(fleet, &app, version);
+            self.perform(deed);
         }
     }
 
@@ -295,6 +296,9 @@ impl Seed {
     }
 
     fn release(&mut self) {
+        if let Some(deed) = self.held_configuration() {
+            return self.happens(deed);
+        }
         let world = self.stage.sim.coordinator.world();
         let held: Vec<_> = world.map(|w| w.packages.values().filter(|p| p.held.is_some()).map(|p| p.digest).collect()).unwrap_or_default();
         let Some(digest) = self.rng.pick(&held).copied() else { return };

@@ -8,6 +8,7 @@ use pilotage_shared::run::Event;
 use pilotage_shared::text::Text;
 use pilotage_shared::time::Millis;
 
+use super::configured::Configurations;
 use super::{Scale, Seed};
 use super::people::{Action, deck};
 use crate::network::Rates;
@@ -61,7 +62,7 @@ pub fn make(seed: u64, scale: Scale) -> Seed {
     }
     let mut stage = Stage::new();
     stage.sim.trace = if scale.digest { Trace::digesting(scale.tail) } else { Trace::keeping(scale.tail) };
-    let mut seed = Seed { stage, deeds: Vec::new(), rng, deck, apps, zones, pushed: 0, size: scale.hosts, later: None, liar: lies == 1 };
+    let mut seed = Seed { stage, deeds: Vec::new(), rng, deck, apps, zones, pushed: 0, size: scale.hosts, later: None, liar: lies == 1, configurations: Configurations::of(seed) };
     seed.perform(Deed::Draws { seed: draws, heartbeat });
     // The network's draws are a stream of their own: that which it has had from the beginning.
     seed.perform(Deed::Network { seed: Rng::new(draws).next_u64(), rates });
@@ -251,17 +252,21 @@ impl Seed {
 
     /// A random behaviour: most versions are good.
     pub fn behaviour(&mut self) -> Behaviour {
-        let good = Behaviour::default();
-        let rng = &mut self.rng;
-        let events = [Event::ApplicationStop, Event::ApplicationStart, Event::ValidateService, Event::Install];
-        match rng.below(10) {
-            0 => Behaviour { fails_at: rng.pick(&events).copied(), wrong: *rng.pick(&WRONG).unwrap_or(&Wrong::Fails), ..good },
-            1 => Behaviour { health: Health::DiesAfter(Millis(rng.between(500, 30_000))), ..good },
-            2 => Behaviour { health: Health::Never, ..good },
-            3 => Behaviour { health: Health::Flaps { good: Millis(rng.between(500, 9000)), bad: Millis(rng.between(500, 6000)) }, ..good },
-            4 if rng.chance(300) => Behaviour { fails_back: true, ..good },
-            _ => good,
-        }
+        behaviour(&mut self.rng)
+    }
+}
+
+/// A random behaviour of a version or a configuration: most are good.
+pub fn behaviour(rng: &mut Rng) -> Behaviour {
+    let good = Behaviour::default();
+    let events = [Event::ApplicationStop, Event::ApplicationStart, Event::ValidateService, Event::Install];
+    match rng.below(10) {
+        0 => Behaviour { fails_at: rng.pick(&events).copied(), wrong: *rng.pick(&WRONG).unwrap_or(&Wrong::Fails), ..good },
+        1 => Behaviour { health: Health::DiesAfter(Millis(rng.between(500, 30_000))), ..good },
+        2 => Behaviour { health: Health::Never, ..good },
+        3 => Behaviour { health: Health::Flaps { good: Millis(rng.between(500, 9000)), bad: Millis(rng.between(500, 6000)) }, ..good },
+        4 if rng.chance(300) => Behaviour { fails_back: true, ..good },
+        _ => good,
     }
 }
 
