@@ -159,6 +159,11 @@ impl Promises {
         self.must(!counts, "P2 nobody is taken while it is counted", || format!("{host} begins, and the coordinator counts it as available"));
     }
 
+    /// Does a batch limit who may be in change beside this one?
+    pub fn is_limited(&self, host: &HostName, begins: &Intent) -> bool {
+        self.grants.find(host, begins).is_some_and(|grant| grant.limit.is_some())
+    }
+
     /// In change ≤ batch, in truth: all runs under way for one deployment on its way forward, by their permissions. Runs that a
     /// restored store has forgotten are not its fault (PROTOCOL §7 g).
     /// On the way back nothing but the floor limits who begins (promise 7).

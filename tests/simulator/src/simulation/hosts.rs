@@ -147,18 +147,18 @@ impl Simulation {
                 };
                 self.promises.begins(&begin);
                 self.is_taken(host, &intent);
-                if let Some(deployment) = intent.deployment.as_ref().filter(|_| looked_at(self.machines.len(), host)) {
-                    let under_way = |m: &Machine| m.runs.get(&intent.app)?.permit.clone();
+                let limited = looked_at(self.machines.len(), host) && self.promises.is_limited(host, &intent);
+                if let Some(deployment) = intent.deployment.as_ref().filter(|_| limited) {
+                    let app = &intent.app;
                     // Who left, or was retired by a person, is in no batch any more (R13).
                     let stored = self.coordinator.life.is_none().then(|| self.coordinator.stored());
                     let world = self.coordinator.world().or(stored.as_ref());
                     let member = |name: &HostName| world.and_then(|w| fleet_of(w, &intent.app, name)).is_some_and(|f| f.spec.name == deployment.fleet);
-                    let runs = self.machines.iter().filter_map(|(name, m)| Some((name, under_way(m)?)));
+                    let runs = self.machines.iter().filter_map(|(name, m)| Some((name, m.runs.get(app)?.permit.as_ref()?)));
                     let runs: Vec<_> = runs.filter(|(name, _)| member(name)).collect();
                     // Another coordinator that lives on knows a deployment of the same name (R33).
                     let runs: Vec<_> = runs.into_iter().filter(|(_, permit)| self.other.is_none() || permit.session.epoch == intent.session.epoch).collect();
                     let runs: Vec<_> = runs.into_iter().filter(|(name, _)| !self.promises.doubtful.contains(*name)).collect();
-                    let runs: Vec<_> = runs.iter().map(|(name, permit)| (*name, permit)).collect();
                     self.promises.batch(deployment, (host, &intent), &runs);
                 }
                 self.telling.begins(self.now, host, &intent);
