@@ -98,7 +98,11 @@ pub fn adopt(layout: &Layout, order: &Order) -> anyhow::Result<Adopted> {
         [one] => told.push_str(&format!("         1 file changed since: {one}, kept as it is\n")),
         many => told.push_str(&format!("         {} files changed since, kept as they are: {}\n", many.len(), named(many))),
     }
-    told.push_str(&format!("adopted  {app} ({deployment}, {}) is what runs and the way back · {} MB copied aside · nothing restarted", taken.digest.short(), taken.built.manifest.bytes().div_ceil(1 << 20)));
+    told.push_str(&format!(
+        "adopted  {app} ({deployment}, {}) is what runs and the way back · {} MB copied aside · nothing restarted",
+        taken.digest.short(),
+        taken.built.manifest.bytes().div_ceil(1 << 20)
+    ));
     if codedeploy_runs() {
         told.push_str("\n         ! codedeploy-agent runs and may deploy too: systemctl disable --now codedeploy-agent when you are ready");
     }

@@ -197,7 +197,9 @@ fn automatic(systemd: bool, root: bool) -> Launch {
 /// Where an ordinary user keeps what programs remember.
 pub fn state_home() -> anyhow::Result<PathBuf> {
     let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    named("XDG_STATE_HOME").or_else(|| Some(named("HOME")?.join(".local/state"))).context("neither XDG_STATE_HOME nor HOME says where your own state is")
+    named("XDG_STATE_HOME")
+        .or_else(|| Some(named("HOME")?.join(".local/state")))
+        .context("neither XDG_STATE_HOME nor HOME says where your own state is")
 }
 
 /// The caller's own, for hooks of `local` (H1). What is not text is left out.
@@ -275,7 +277,9 @@ mod tests {
         let good = "host = 'h1'\ncoordinator = 'unix:/run/pilotage/coordinator.sock'\n[variables]\nPORT = '8080'";
         check(good, &[], 0o600, "");
         check(good, &["--host", "h2", "--launch", "plain", "--listen", "127.0.0.1:0"], 0o600, "");
-        let secrets = format!("{good}\n[secrets.db]\nfile = '/etc/pilotage/secrets/db'\napps = ['web']\n[secrets.api]\ncommand = ['/bin/true']\napps = ['web']");
+        let secrets = format!(
+            "{good}\n[secrets.db]\nfile = '/etc/pilotage/secrets/db'\napps = ['web']\n[secrets.api]\ncommand = ['/bin/true']\napps = ['web']"
+        );
         check(&secrets, &[], 0o600, "");
         check(&format!("{good}\n[secrets.db]\nfile = '/x'"), &[], 0o600, "missing field `apps`");
         check(&format!("{good}\n[secrets.db]\napps = ['web']"), &[], 0o600, "secret db: write exactly one of file, credential, command");
@@ -301,7 +305,8 @@ mod tests {
     #[test]
     fn the_documented_configuration_is_one() {
         let text = include_str!("../../packaging/agent.toml");
-        let all: String = text.lines().map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line)).flat_map(|l| [l, "\n"]).collect();
+        let all: String =
+            text.lines().map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line)).flat_map(|l| [l, "\n"]).collect();
         for text in [text, &all] {
             toml::from_str::<File>(text).unwrap();
         }

@@ -33,8 +33,8 @@ use pilotage_shared::release::Release;
 
 use crate::layout::Layout;
 use crate::link::said;
-pub use preflight::check as preflight;
 use crate::secrets::Secrets;
+pub use preflight::check as preflight;
 pub use retention::sweep;
 use store::Store;
 
@@ -101,7 +101,13 @@ async fn manifest(coordinator: &Coordinator, layout: &Layout, package: &Digest) 
 }
 
 /// Brings the objects that are not here; `unpacked` bytes are made of all of them.
-async fn fetch_objects(coordinator: &Coordinator, layout: &Layout, store: &Arc<Store>, wanted: BTreeMap<Digest, u64>, unpacked: u64) -> Result<(), StageError> {
+async fn fetch_objects(
+    coordinator: &Coordinator,
+    layout: &Layout,
+    store: &Arc<Store>,
+    wanted: BTreeMap<Digest, u64>,
+    unpacked: u64,
+) -> Result<(), StageError> {
     let missing = Arc::new(missing(&store.objects, &wanted));
     let free = space::free_bytes(&layout.state).map_err(fail)?;
     room(free, unpacked, missing.values().sum(), &layout.state)?;

@@ -78,7 +78,8 @@ pub fn ask(service: &Service, command: Command) -> anyhow::Result<()> {
         }
         Command::Release { app } => Wish::Slow(Slow::Release(app)),
     };
-    let stream = UnixStream::connect(&socket).with_context(|| format!("failed to reach the agent at {}; does it run, and are you root?", socket.display()))?;
+    let stream =
+        UnixStream::connect(&socket).with_context(|| format!("failed to reach the agent at {}; does it run, and are you root?", socket.display()))?;
     let mut request = serde_json::to_vec(&wish)?;
     request.push(b'\n');
     (&stream).write_all(&request)?;
@@ -112,7 +113,8 @@ pub async fn serve(layout: &Layout, asked: mpsc::Sender<Asked>) -> anyhow::Resul
         _ => {}
     }
     let listener = tokio::net::UnixListener::bind(&path).with_context(|| format!("failed to listen on {}", path.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).with_context(|| format!("failed to set the mode of {}", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("failed to set the mode of {}", path.display()))?;
     tokio::spawn(async move {
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };

@@ -50,7 +50,9 @@ impl Launcher {
         }
         fs::set_permissions(&program, fs::Permissions::from_mode(0o700))?;
         let systemd = match launch {
-            Launch::Systemd => Command::new("systemctl").arg("--version").output().map_or(0, |told| version_of(&String::from_utf8_lossy(&told.stdout))),
+            Launch::Systemd => {
+                Command::new("systemctl").arg("--version").output().map_or(0, |told| version_of(&String::from_utf8_lossy(&told.stdout)))
+            }
             Launch::Plain | Launch::Auto => 0,
         };
         Ok(Launcher { program, launch, systemd, children: Vec::new() })
@@ -150,7 +152,11 @@ mod tests {
         let check = |told: &str, expected: &str| {
             let all = arguments(version_of(told), "u.service", Path::new("/r/a 1"));
             let text: Vec<_> = all.iter().map(|a| a.to_string_lossy()).collect();
-            assert_eq!(text.join(" ").replace("--property=", ""), format!("--slice=pilotage-runs.slice --unit=u.service {expected}WorkingDirectory=/r/a 1"), "{told}");
+            assert_eq!(
+                text.join(" ").replace("--property=", ""),
+                format!("--slice=pilotage-runs.slice --unit=u.service {expected}WorkingDirectory=/r/a 1"),
+                "{told}"
+            );
         };
         check("systemd 252 (252.39-1~deb12u1)\n+PAM +AUDIT", "--collect KillMode=process TasksMax=infinity Type=exec OOMPolicy=continue ");
         check("systemd 239 (239-82.el8)", "--collect KillMode=process TasksMax=infinity ");

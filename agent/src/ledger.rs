@@ -198,13 +198,20 @@ mod tests {
         let mut slot = Slot { running: Some(release), previous: Some(release), pinned: why.clone(), declines: why.clone(), ..Slot::default() };
         for n in 0..=REFUSALS_MAX as u32 {
             let deployment = format!("{}.{}", "f".repeat(63), u32::MAX - n).parse().unwrap();
-            slot.run = Some(RunEntry { attempt: n, kind: RunKind::Activate(Generation(9)), deployment: Some(deployment), release, from: Some(release) });
+            slot.run =
+                Some(RunEntry { attempt: n, kind: RunKind::Activate(Generation(9)), deployment: Some(deployment), release, from: Some(release) });
             ledger.write_slot(&app, &slot).unwrap();
             let outcome = Outcome::NeedsHands { why: why.clone().unwrap() };
             slot = close(&slot, outcome);
         }
         assert_eq!(slot.refused.len(), REFUSALS_MAX);
-        slot.run = Some(RunEntry { attempt: 9, kind: RunKind::LocalRollback, deployment: Some(slot.refused[0].deployment.clone()), release, from: Some(release) });
+        slot.run = Some(RunEntry {
+            attempt: 9,
+            kind: RunKind::LocalRollback,
+            deployment: Some(slot.refused[0].deployment.clone()),
+            release,
+            from: Some(release),
+        });
         ledger.write_slot(&app, &slot).unwrap();
         let health = Some(HealthCheck::of(Probe::Http { url: "u".repeat(300).parse().unwrap() }));
         ledger.write_check(&app, &Check { health, first_install: true }).unwrap();

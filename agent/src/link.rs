@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
+use pilotage_agent_core::slot::host::{self as host_record, Host};
 use pilotage_client::agent::{Coordinator, SessionSender};
 use pilotage_shared::ids::{BootId, HostId};
 use pilotage_shared::name::{HostName, Why};
 use pilotage_shared::wire::{Decoder, Frame, Hello, VERSION, Welcome, encode};
-use pilotage_agent_core::slot::host::{self as host_record, Host};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 

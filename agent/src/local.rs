@@ -79,7 +79,10 @@ fn deploy(flags: &Flags, service: &Service, configuration: &Configuration, ordin
     let path = bundle::locate(&flags.bundle_location, flags.kind)?;
     root::check_group(&flags.deployment_group)?;
     if ordinary {
-        words::say(&format!("You are not root: `runas`, owners and groups are left out, and everything is kept below {}", configuration.root_dir.display()));
+        words::say(&format!(
+            "You are not root: `runas`, owners and groups are left out, and everything is kept below {}",
+            configuration.root_dir.display()
+        ));
     }
     let root = Root::open(&configuration.root_dir)?;
     let state = Layout::open(&root.state())?;
@@ -106,7 +109,8 @@ fn deploy(flags: &Flags, service: &Service, configuration: &Configuration, ordin
     records::most_recent(&root, &group.name, &deployed)?;
     retention::old_deployments(&root, &group, &deployed, configuration.max_revisions)?;
 
-    let request = site.request(&group, &deployed, &taken, Changes { file_exists: Some(flags.file_exists_behavior.into()), events, one_account: ordinary })?;
+    let request =
+        site.request(&group, &deployed, &taken, Changes { file_exists: Some(flags.file_exists_behavior.into()), events, one_account: ordinary })?;
     let code = site.perform(&mut group, deployed, &request)?;
     retention::releases(&root, &state, &group)?;
     Ok(code)

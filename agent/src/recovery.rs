@@ -79,7 +79,12 @@ mod tests {
             to: target(2),
             from: Some(target(1)),
             hook_timeout: Millis::seconds(1),
-            contract: Contract { application: "web".into(), deployment_group: "prod".into(), deployment_group_id: None, deployment_id: "prod.2".into() },
+            contract: Contract {
+                application: "web".into(),
+                deployment_group: "prod".into(),
+                deployment_group_id: None,
+                deployment_id: "prod.2".into(),
+            },
             variables: BTreeMap::new(),
             changes: Default::default(),
             proofs: Vec::new(),

@@ -101,7 +101,9 @@ impl Secrets {
             let source = match (entry.file, entry.credential, entry.command) {
                 (Some(path), None, None) if path.is_absolute() => Source::File(path),
                 (Some(path), None, None) => return Err(format!("{path:?} is no absolute path")),
-                (None, Some(credential), None) if credential.contains('/') || credential.starts_with('.') => return Err(format!("{credential:?} is no name of a credential")),
+                (None, Some(credential), None) if credential.contains('/') || credential.starts_with('.') => {
+                    return Err(format!("{credential:?} is no name of a credential"));
+                }
                 (None, Some(credential), None) => {
                     let folder = credentials.ok_or("there are no credentials: LoadCredential= of the agent's unit makes them")?;
                     Source::Credential(folder.join(credential))
@@ -252,7 +254,9 @@ mod tests {
         let path = dir.path().join("db");
         fs::write(&path, "hunter2\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        let secrets = declared(&format!("[db]\nfile = {path:?}\napps = ['web']\n[api]\ncommand = ['/bin/sh', '-c', 'printf %s \"$HOME$0\"', 'k3y!']\napps = ['web', 'job']"));
+        let secrets = declared(&format!(
+            "[db]\nfile = {path:?}\napps = ['web']\n[api]\ncommand = ['/bin/sh', '-c', 'printf %s \"$HOME$0\"', 'k3y!']\napps = ['web', 'job']"
+        ));
         assert_eq!(read(&secrets, "web", "db"), Ok(b"hunter2\n".to_vec()));
         assert_eq!(read(&secrets, "job", "api"), Ok(b"k3y!".to_vec()), "no environment but a path");
         assert_eq!(read(&secrets, "job", "db"), Err("needs secret db: not for app job on this host".into()));
@@ -273,7 +277,8 @@ mod tests {
         check(b"hunter2", 0o640, "can be read by others (mode 0640): chmod 600 it");
         check(b" \n", 0o600, "it is empty");
         check(&vec![b'x'; SECRET_MAX + 1], 0o600, "more than 65536 bytes");
-        let command = |script: &str| read(&declared(&format!("[s]\ncommand = ['/bin/sh', '-c', '{script}']\napps = ['web']")), "web", "s").unwrap_err();
+        let command =
+            |script: &str| read(&declared(&format!("[s]\ncommand = ['/bin/sh', '-c', '{script}']\napps = ['web']")), "web", "s").unwrap_err();
         assert_eq!(command("echo hunter2; echo hunter2 >&2; exit 3"), "needs secret s: /bin/sh: exit status: 3");
         assert_eq!(command("yes hunter2"), "needs secret s: it has more than 65536 bytes");
         assert!(read(&declared("[s]\nfile = '/nonexistent/x'\napps = ['web']"), "web", "s").unwrap_err().contains("No such file"));

@@ -16,8 +16,8 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use pilotage_agent_core::acceptable::{HostPolicy, Seen};
 use pilotage_agent_core::slot::host::{self, Host};
-use pilotage_agent_core::slot::receive::{Received, receive};
 use pilotage_agent_core::slot::life::Life;
+use pilotage_agent_core::slot::receive::{Received, receive};
 use pilotage_agent_core::slot::{Act, RunKind, Slot, next};
 use pilotage_client::agent::Coordinator;
 use pilotage_shared::ids::BootId;
@@ -75,7 +75,8 @@ struct Agent {
 /// Runs until SIGTERM or SIGINT; deployers and applications are left alone.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let layout = Layout::open(&config.state)?;
-    let (mut ledger, Contents { host, mut slots, checks, mut lives, new }) = Ledger::open(&layout.private().join("ledger")).context("failed to open the ledger")?;
+    let (mut ledger, Contents { host, mut slots, checks, mut lives, new }) =
+        Ledger::open(&layout.private().join("ledger")).context("failed to open the ledger")?;
     layout.write_blocked(&host.blocked)?;
     recovery::recover(&layout, &mut ledger, &mut slots).context("failed to read the run directories")?;
     let launcher = Launcher::new(&config.deployer, config.launch, &layout)?;
@@ -106,10 +107,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         host,
         boot: clock::boot(),
         policy: HostPolicy::default(),
-        apps: slots.into_iter().map(|(name, slot)| {
-            let life = lives.remove(&name).unwrap_or_default();
-            (name, App::new(slot, life))
-        }).collect(),
+        apps: slots
+            .into_iter()
+            .map(|(name, slot)| {
+                let life = lives.remove(&name).unwrap_or_default();
+                (name, App::new(slot, life))
+            })
+            .collect(),
         telling: Telling::default(),
         launcher,
         coordinator,

@@ -53,7 +53,13 @@ impl Drop for Watch {
 
 impl Watch {
     /// Begins to ask. `variables` are the host's own, for `${NAME}`; `asker` is for checks by command.
-    pub fn start(app: AppName, check: HealthCheck, variables: &BTreeMap<String, String>, asker: Option<Asker>, answers: mpsc::Sender<Answer>) -> Watch {
+    pub fn start(
+        app: AppName,
+        check: HealthCheck,
+        variables: &BTreeMap<String, String>,
+        asker: Option<Asker>,
+        answers: mpsc::Sender<Answer>,
+    ) -> Watch {
         let probe = resolve(&check.probe, variables);
         let (every, timeout) = (Duration::from_millis(check.every.0), Duration::from_millis(check.timeout.0));
         // Who asks by command keeps the time himself and ends what hangs.

@@ -195,7 +195,11 @@ impl Draft {
     }
 
     fn health(&mut self) {
-        self.later("health, which CodeDeploy has none of", "health", "http://localhost:8080/healthz   # without one a host is good when its last run was");
+        self.later(
+            "health, which CodeDeploy has none of",
+            "health",
+            "http://localhost:8080/healthz   # without one a host is good when its last run was",
+        );
     }
 
     fn traffic(&mut self, group: &Group) {
@@ -218,7 +222,11 @@ impl Draft {
     fn notify(&mut self, group: &Group) {
         for trigger in &group.trigger_configurations {
             let events = trigger.trigger_events.join(", ");
-            self.later(&format!("trigger {}", trigger.trigger_name), "notify", &format!("{events}: until then follow `pilotage events -o json --follow`"));
+            self.later(
+                &format!("trigger {}", trigger.trigger_name),
+                "notify",
+                &format!("{events}: until then follow `pilotage events -o json --follow`"),
+            );
         }
     }
 

@@ -129,7 +129,9 @@ pub fn cargo() -> Option<Cargo> {
 /// Chooses: the flag, then an address in the environment, then a name in the environment, then the file's current one,
 /// then this machine's own coordinator.
 pub fn choose(flag: Option<&str>, environment: &Environment) -> Result<Context, ContextError> {
-    if flag.is_none() && let Some(address) = &environment.coordinator {
+    if flag.is_none()
+        && let Some(address) = &environment.coordinator
+    {
         return Ok(Context { name: "env".to_owned(), address: address_of(address)?, token_file: environment.token_file.clone() });
     }
     let file = read_config(environment.config.as_deref())?;
@@ -141,7 +143,11 @@ pub fn choose(flag: Option<&str>, environment: &Environment) -> Result<Context, 
             0 => "none".to_owned(),
             _ => file.contexts.keys().cloned().collect::<Vec<_>>().join(", "),
         };
-        return Err(ContextError::Unknown { name, path: environment.config.clone().unwrap_or_else(|| "~/.config/pilotage/config.toml".into()), known });
+        return Err(ContextError::Unknown {
+            name,
+            path: environment.config.clone().unwrap_or_else(|| "~/.config/pilotage/config.toml".into()),
+            known,
+        });
     };
     Ok(Context { name, address: address_of(&entry.coordinator)?, token_file: entry.token_file.clone().or_else(|| environment.token_file.clone()) })
 }
@@ -179,7 +185,8 @@ mod tests {
         (dir, Environment { config: Some(path), ..Environment::default() })
     }
 
-    const FILE: &str = "current = 'prod'\n[contexts.prod]\ncoordinator = 'http://c1:7400'\ntoken_file = '/t'\n[contexts.lab]\ncoordinator = 'unix:/lab.sock'\n";
+    const FILE: &str =
+        "current = 'prod'\n[contexts.prod]\ncoordinator = 'http://c1:7400'\ntoken_file = '/t'\n[contexts.lab]\ncoordinator = 'unix:/lab.sock'\n";
 
     #[test]
     fn the_nearest_word_wins() {

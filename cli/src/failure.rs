@@ -86,7 +86,15 @@ impl Failure {
     /// The exit code (UI.md d).
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Usage(_) | Failure::Context(_) | Failure::Secret(_) | Failure::FleetFile { .. } | Failure::Bundle(_) | Failure::Read { .. } | Failure::Write { .. } | Failure::Recording(_) | Failure::Policy(_) => Exit::Usage,
+            Failure::Usage(_)
+            | Failure::Context(_)
+            | Failure::Secret(_)
+            | Failure::FleetFile { .. }
+            | Failure::Bundle(_)
+            | Failure::Read { .. }
+            | Failure::Write { .. }
+            | Failure::Recording(_)
+            | Failure::Policy(_) => Exit::Usage,
             Failure::Refused(_) => Exit::Rejected,
             Failure::NotFound(_) => Exit::NotFound,
             Failure::Interrupted => Exit::Left,
@@ -102,7 +110,8 @@ impl Failure {
             Failure::Refused(rejected) => format!("[{}]", rejected.code()),
             _ => String::new(),
         };
-        let chain: Vec<String> = std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source()).map(|error| safe(&error.to_string())).collect();
+        let chain: Vec<String> =
+            std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source()).map(|error| safe(&error.to_string())).collect();
         let mut said: Vec<String> = Vec::new();
         for text in chain {
             if !said.iter().any(|before| before.contains(&text)) {
@@ -112,7 +121,9 @@ impl Failure {
         output::complain(&format!("error{code}: {}", said.join(": ")));
         match self {
             Failure::Client(ClientError::Problem(problem)) => report_problem(problem),
-            Failure::Client(ClientError::Unreachable { .. }) => output::complain("next  is it running? pilotage --context NAME, or PILOTAGE_COORDINATOR=unix:/path or http://host:port, names another"),
+            Failure::Client(ClientError::Unreachable { .. }) => output::complain(
+                "next  is it running? pilotage --context NAME, or PILOTAGE_COORDINATOR=unix:/path or http://host:port, names another",
+            ),
             _ => {}
         }
     }

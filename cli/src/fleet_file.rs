@@ -15,9 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Keys of the full form that a later version reads.
-const LATER: &[&str] = &[
-    "owner", "extends", "drain", "once", "stage", "waves", "rollback", "alarms", "windows", "approvals", "notify",
-];
+const LATER: &[&str] = &["owner", "extends", "drain", "once", "stage", "waves", "rollback", "alarms", "windows", "approvals", "notify"];
 
 /// The longest a hook may run when the file says nothing (CodeDeploy's own default).
 const HOOK_TIMEOUT: Millis = Millis::seconds(3600);
@@ -179,7 +177,8 @@ fn floor(value: Value) -> Result<(Amount, BTreeMap<LabelKey, Amount>), FleetFile
 fn expect(value: Value) -> Result<(u32, u32), FleetFileError> {
     let map = object("expect", value, "hosts")?;
     let hosts = scalar("expect.hosts", map.get("hosts").ok_or(FleetFileError::Missing("expect.hosts"))?)?;
-    let number = |text: &str| text.trim().parse::<u32>().map_err(|_| wrong("expect.hosts", format!("{hosts:?} is no number of hosts: write 6 or 380..450")));
+    let number =
+        |text: &str| text.trim().parse::<u32>().map_err(|_| wrong("expect.hosts", format!("{hosts:?} is no number of hosts: write 6 or 380..450")));
     let (low, high) = match hosts.split_once("..") {
         Some((low, high)) => (number(low)?, number(high)?),
         None => (number(&hosts)?, number(&hosts)?),

@@ -23,7 +23,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::turn::Turn;
 use crate::command::{
-    Caller, backup, completions, config, deploy, events, explain, fleet, host, import, package, recover, replay, runs, schema, simulate, status, turn, watch,
+    Caller, backup, completions, config, deploy, events, explain, fleet, host, import, package, recover, replay, runs, schema, simulate, status,
+    turn, watch,
 };
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -139,7 +140,9 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
 /// Commands that watch hear Ctrl-C themselves; all others just end.
 async fn no_watch(command: &Command, interrupt: &Interrupt) {
     match command {
-        Command::Watch(_) | Command::Wait(_) | Command::Deploy(_) | Command::Restart(_) | Command::Rollback(_) | Command::Events(_) => std::future::pending().await,
+        Command::Watch(_) | Command::Wait(_) | Command::Deploy(_) | Command::Restart(_) | Command::Rollback(_) | Command::Events(_) => {
+            std::future::pending().await
+        }
         Command::Config(config::Command::Push { .. }) => std::future::pending().await,
         Command::Logs(logs) if logs.follows() => std::future::pending().await,
         _ => interrupt.wait().await,

@@ -38,7 +38,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if !self.removed && let Err(error) = std::fs::remove_dir_all(&self.path) {
+        if !self.removed
+            && let Err(error) = std::fs::remove_dir_all(&self.path)
+        {
             output::complain(&format!("failed to remove {}: {error}", self.path.display()));
         }
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use pilotage_client::{Client, ClientError, Events, Secret, Stream, encode};
 use pilotage_shared::api::v1::{
-    AddHost, BackupView, Because, ConfigurationView, CreateDeployment, DeploymentView, EventView, Explanation, FleetApplied, FleetBody, FleetStatus, FleetView, HostAdded, HostView, MakeBackup,
-    PackageView, Page, PatchHost, Recover, RecoveryView, RunView, StatusView,
+    AddHost, BackupView, Because, ConfigurationView, CreateDeployment, DeploymentView, EventView, Explanation, FleetApplied, FleetBody, FleetStatus,
+    FleetView, HostAdded, HostView, MakeBackup, PackageView, Page, PatchHost, Recover, RecoveryView, RunView, StatusView,
 };
 use pilotage_shared::ids::DeploymentId;
 use pilotage_shared::name::{AppName, FleetName, HostName, Reason};
@@ -37,7 +37,8 @@ pub struct Session {
 /// A wish: its idempotency key stays the same however often it is sent.
 fn key() -> Result<String, Failure> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::System { what: "draw a random number", source: std::io::Error::other(error.to_string()) })?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::System { what: "draw a random number", source: std::io::Error::other(error.to_string()) })?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -96,7 +97,9 @@ impl Session {
         match status.fleets.iter().find(|view| view.fleet.as_str() == target) {
             Some(FleetStatus { deployment: Some(deployment), .. }) => Ok(deployment.id.clone()),
             Some(FleetStatus { deployment: None, .. }) => Err(Failure::NotFound(format!("nothing was ever deployed to {target}"))),
-            None => target.parse().map_err(|_| Failure::NotFound(format!("there is no fleet {target:?}, and it is no deployment as web-prod.87 either"))),
+            None => {
+                target.parse().map_err(|_| Failure::NotFound(format!("there is no fleet {target:?}, and it is no deployment as web-prod.87 either")))
+            }
         }
     }
 
@@ -188,7 +191,9 @@ impl Session {
 
     /// Entries of the history, oldest first: from behind `after` on, or the newest. `query` as `fleet=web-prod&`.
     pub async fn history(&self, query: &str, after: Option<u64>, limit: usize) -> Result<Vec<EventView>, Failure> {
-        let Some(mut after) = after else { return self.get(&format!("/v1/events?{query}last={limit}")).await.map(|page: Page<EventView>| page.items) };
+        let Some(mut after) = after else {
+            return self.get(&format!("/v1/events?{query}last={limit}")).await.map(|page: Page<EventView>| page.items);
+        };
         let mut items: Vec<EventView> = Vec::new();
         loop {
             let page: Page<EventView> = self.get(&format!("/v1/events?{query}after={after}&limit={}", limit - items.len())).await?;

@@ -109,7 +109,13 @@ fn a_plan_needs_the_live_fleet_and_is_not_watched() {
     let check = |args: &[&str], code, says: &str| {
         let home = tempfile::tempdir().unwrap();
         let socket = format!("unix:{}/no.sock", home.path().display());
-        let output = Command::new(env!("CARGO_BIN_EXE_pilotage")).args(args).env_clear().env("HOME", home.path()).env("PILOTAGE_COORDINATOR", socket).output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_pilotage"))
+            .args(args)
+            .env_clear()
+            .env("HOME", home.path())
+            .env("PILOTAGE_COORDINATOR", socket)
+            .output()
+            .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
         assert!(stderr.contains(says), "{args:?} says: {stderr}");

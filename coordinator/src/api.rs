@@ -67,7 +67,15 @@ pub struct App {
 
 impl App {
     /// Puts the parts together.
-    pub fn new(engine: Handle, packages: Arc<Packages>, logs: Arc<Logs>, backups: Arc<Backups>, secrets: Secrets, names: Names, insecure: bool) -> Self {
+    pub fn new(
+        engine: Handle,
+        packages: Arc<Packages>,
+        logs: Arc<Logs>,
+        backups: Arc<Backups>,
+        secrets: Secrets,
+        names: Names,
+        insecure: bool,
+    ) -> Self {
         let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
         let (stopping, document) = (CancellationToken::new(), Arc::default());
         Self { engine, packages, logs, backups, secrets, names, insecure, stopping, handshakes, document }

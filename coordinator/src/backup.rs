@@ -52,7 +52,9 @@ pub enum BackupError {
     #[error("failed to copy the packages")]
     Packages(#[from] PackageError),
     /// No room for packages.
-    #[error("{path} has {free} bytes free, a backup with its packages needs {needed}, and {GUARD} must stay free: make room, or choose another backup_folder")]
+    #[error(
+        "{path} has {free} bytes free, a backup with its packages needs {needed}, and {GUARD} must stay free: make room, or choose another backup_folder"
+    )]
     NoSpace {
         /// The folder.
         path: PathBuf,

@@ -199,7 +199,9 @@ impl Config {
         let listen = flags.listen.or(file.listen);
         let insecure = flags.insecure || file.insecure.unwrap_or(false);
         if let Some(address) = listen.filter(|a| !a.ip().is_loopback() && !insecure) {
-            let why = format!("{address} can be reached from other machines and there is no encryption yet, so tokens would travel in the clear: listen on 127.0.0.1 (behind something that encrypts), or say --insecure");
+            let why = format!(
+                "{address} can be reached from other machines and there is no encryption yet, so tokens would travel in the clear: listen on 127.0.0.1 (behind something that encrypts), or say --insecure"
+            );
             return Err(wrong("listen", why));
         }
         let log = flags.log.or(file.log).unwrap_or_else(|| "info".into());

@@ -37,10 +37,10 @@ use crate::sessions::Hub;
 use crate::store::{Store, StoreError};
 use batch::{Batch, Cause};
 use clock::Clock;
+pub use event::phase;
 pub use handle::{Ask, Handle, Make, Refusal, View};
 use handle::{Job, Tokens};
 pub use numbers::Numbers;
-pub use event::phase;
 pub use restored::begin_recovery;
 pub use tracker::{Tracker, stands_still};
 
@@ -204,7 +204,15 @@ impl Engine {
 
     fn view(&mut self) -> View<'_> {
         let now = self.clock.now();
-        View { world: &self.world, store: &self.store, tracker: &self.tracker, recorder: &self.recorder, started_at: self.started_at, now, full: self.full }
+        View {
+            world: &self.world,
+            store: &self.store,
+            tracker: &self.tracker,
+            recorder: &self.recorder,
+            started_at: self.started_at,
+            now,
+            full: self.full,
+        }
     }
 
     fn ask(&mut self, batch: &mut Batch, ask: Ask) -> Result<(), StoreError> {

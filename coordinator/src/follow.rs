@@ -270,7 +270,8 @@ mod tests {
         let (follows, left) = (Follows::default(), Arc::new(Mutex::new(0)));
         let watch = || {
             let left = left.clone();
-            follows.watch(HostName::new("h1").unwrap(), AppName::new("web").unwrap(), "web-prod.1".parse().unwrap(), move || *left.lock().unwrap() += 1)
+            follows
+                .watch(HostName::new("h1").unwrap(), AppName::new("web").unwrap(), "web-prod.1".parse().unwrap(), move || *left.lock().unwrap() += 1)
         };
         let (one, two) = (watch(), watch());
         drop(one);

@@ -73,7 +73,13 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 fn restore(config: &Config, backup: &Path) -> ExitCode {
     match backup::restore(backup, &config.state) {
         Ok(restored) => {
-            println!("restored {}: {} hosts, {} fleets, {} deployments", config.state.display(), restored.hosts, restored.fleets, restored.deployments);
+            println!(
+                "restored {}: {} hosts, {} fleets, {} deployments",
+                config.state.display(),
+                restored.hosts,
+                restored.fleets,
+                restored.deployments
+            );
             if restored.contents > 0 {
                 println!("  with the contents of {} packages", restored.contents);
             }

@@ -136,7 +136,9 @@ impl From<Rejected> for Refused {
             Rejected::PackageInUse { package, .. } | Rejected::PackageBlocked { package } | Rejected::NotHeld { package } => {
                 problem.package = Some(package.clone());
             }
-            Rejected::UnknownVersion { app, version } | Rejected::VersionTaken { app, version, .. } => problem.package = Some(format!("{app}@{version}")),
+            Rejected::UnknownVersion { app, version } | Rejected::VersionTaken { app, version, .. } => {
+                problem.package = Some(format!("{app}@{version}"))
+            }
             Rejected::UnknownFleet(fleet)
             | Rejected::NoMembers { fleet, .. }
             | Rejected::AppChanged { fleet, .. }
@@ -218,7 +220,9 @@ mod tests {
     #[test]
     fn every_refusal_has_a_documented_code_and_a_title() {
         let known = codes();
-        for rejected in [Rejected::NotStarted, Rejected::NotPaused(FleetName::new("f").unwrap()), Rejected::NotAllowed { who: "x".into(), action: "y" }] {
+        for rejected in
+            [Rejected::NotStarted, Rejected::NotPaused(FleetName::new("f").unwrap()), Rejected::NotAllowed { who: "x".into(), action: "y" }]
+        {
             let refused = Refused::from(rejected.clone());
             assert!(known.contains(&refused.problem().code.as_str()), "{rejected}");
             assert_ne!(refused.problem().title, refused.problem().code);

@@ -33,7 +33,9 @@ pub enum ServiceError {
         source: io::Error,
     },
     /// Somebody began to restore here: an empty store is not what is meant.
-    #[error("the restore into {0} was interrupted: do it again (pilotage-coordinator restore BACKUP --state {0}), or remove {0}/{UNFINISHED} to begin with an empty store")]
+    #[error(
+        "the restore into {0} was interrupted: do it again (pilotage-coordinator restore BACKUP --state {0}), or remove {0}/{UNFINISHED} to begin with an empty store"
+    )]
     Unfinished(String),
     /// The store.
     #[error(transparent)]

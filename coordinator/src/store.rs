@@ -20,9 +20,9 @@ use pilotage_shared::run::{RunId, RunReport};
 use pilotage_shared::time::Time;
 
 pub use codec::CodecError;
+use history::Chain;
 pub use history::{Entry, Scope};
 pub use migrate::MigrateError;
-use history::Chain;
 use runs::Runs;
 
 /// Bytes that must be free beside the store's own guard before anything is admitted: what one turn may write.

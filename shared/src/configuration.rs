@@ -33,7 +33,16 @@ const HEAD: usize = 3;
 
 /// Variables that a hook gets from elsewhere: they could never have the value that is declared.
 const TAKEN: [&str; 11] = [
-    "HOME", "LOGNAME", "SHELL", "USER", "PATH", "APPLICATION_NAME", "DEPLOYMENT_GROUP_ID", "DEPLOYMENT_GROUP_NAME", "DEPLOYMENT_ID", "LIFECYCLE_EVENT",
+    "HOME",
+    "LOGNAME",
+    "SHELL",
+    "USER",
+    "PATH",
+    "APPLICATION_NAME",
+    "DEPLOYMENT_GROUP_ID",
+    "DEPLOYMENT_GROUP_NAME",
+    "DEPLOYMENT_ID",
+    "LIFECYCLE_EVENT",
     "CREDENTIALS_DIRECTORY",
 ];
 

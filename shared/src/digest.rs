@@ -89,11 +89,7 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        if d.is_human_readable() {
-            String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
-        } else {
-            Ok(Self(<[u8; 32]>::deserialize(d)?))
-        }
+        if d.is_human_readable() { String::deserialize(d)?.parse().map_err(serde::de::Error::custom) } else { Ok(Self(<[u8; 32]>::deserialize(d)?)) }
     }
 }
 

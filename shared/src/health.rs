@@ -10,17 +10,25 @@ use crate::time::Millis;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Probe {
     /// GET; healthy when the status is 200–399. Only `http://`, to the host itself when a fleet says it.
-    Http { /// As `http://localhost:8080/healthz`.
-        url: Text<300> },
+    Http {
+        /// As `http://localhost:8080/healthz`.
+        url: Text<300>,
+    },
     /// Connect; healthy when accepted.
-    Tcp { /// As `localhost:5432`.
-        address: Text<200> },
+    Tcp {
+        /// As `localhost:5432`.
+        address: Text<200>,
+    },
     /// Healthy when systemd says `active`.
-    Unit { /// As `web.service`.
-        unit: Text<200> },
+    Unit {
+        /// As `web.service`.
+        unit: Text<200>,
+    },
     /// Healthy when it exits 0. Only an AppSpec or the host's own file may say it, never a fleet (DESIGN §6).
-    Command { /// Path inside the package.
-        location: Text<300> },
+    Command {
+        /// Path inside the package.
+        location: Text<300>,
+    },
 }
 
 /// A health check: the question and how its answers become a standing (R9).

@@ -176,7 +176,24 @@ mod tests {
 
     #[test]
     fn names_are_ordered_as_their_texts() {
-        let texts = ["a", "a-", "a.b", "ab", "abcdefg", "abcdefgh", "abcdefgh0", "abcdefghi", "abcdefghij", "b", "h1", "h10", "h2", "host-0000042", "host-0000043", "0"];
+        let texts = [
+            "a",
+            "a-",
+            "a.b",
+            "ab",
+            "abcdefg",
+            "abcdefgh",
+            "abcdefgh0",
+            "abcdefghi",
+            "abcdefghij",
+            "b",
+            "h1",
+            "h10",
+            "h2",
+            "host-0000042",
+            "host-0000043",
+            "0",
+        ];
         for a in texts {
             for b in texts {
                 let (x, y) = (HostName::new(a).unwrap(), HostName::new(b).unwrap());
@@ -190,7 +207,9 @@ mod tests {
 
     #[test]
     fn versions_are_ordered_by_runs() {
-        for (a, b, order) in [("1.9", "1.10", Less), ("1.0", "1.0", Equal), ("2", "1.9.9", Greater), ("1.0-rc1", "1.0-rc2", Less), ("1.01", "1.1", Equal)] {
+        for (a, b, order) in
+            [("1.9", "1.10", Less), ("1.0", "1.0", Equal), ("2", "1.9.9", Greater), ("1.0-rc1", "1.0-rc2", Less), ("1.01", "1.1", Equal)]
+        {
             assert_eq!(compare_versions(a, b), order, "{a} {b}");
         }
     }

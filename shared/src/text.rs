@@ -15,14 +15,20 @@ pub struct Text<const N: usize>(Cow<'static, str>);
 pub enum TextError {
     /// Longer than the limit.
     #[error("text has {len} bytes, at most {max} are allowed")]
-    TooLong { /// Bytes found. 
-        len: usize, /// Bytes allowed.
-        max: usize },
+    TooLong {
+        /// Bytes found.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
     /// A control character (also DEL, C1 controls, and bidirectional overrides).
     #[error("text has the control character U+{code:04X} at byte {at}")]
-    Control { /// Code point.
-        code: u32, /// Byte offset.
-        at: usize },
+    Control {
+        /// Code point.
+        code: u32,
+        /// Byte offset.
+        at: usize,
+    },
 }
 
 impl<const N: usize> Text<N> {

@@ -274,7 +274,13 @@ impl Journal {
     pub fn end(&self, task: Task) -> Option<&End> {
         self.records.iter().rev().find_map(|r| match &r.entry {
             Entry::Ended { task: t, end } if *t == task => Some(end),
-            Entry::Ended { .. } | Entry::Began { .. } | Entry::Opened { .. } | Entry::Resumed { .. } | Entry::Disturbed | Entry::Turned(_) | Entry::Closed(_) => None,
+            Entry::Ended { .. }
+            | Entry::Began { .. }
+            | Entry::Opened { .. }
+            | Entry::Resumed { .. }
+            | Entry::Disturbed
+            | Entry::Turned(_)
+            | Entry::Closed(_) => None,
         })
     }
 

@@ -316,7 +316,15 @@ pub(crate) mod tests {
         let word = |t: &Task| match t {
             Task::Hook { side, event, .. } => format!("{side:?}.{event}"),
             Task::Health(side) => format!("{side:?}.Health"),
-            Task::Verify | Task::Keep | Task::Prepare | Task::Switch | Task::Unswitch | Task::Commit | Task::Drain | Task::Stop(_) | Task::Start(_) => format!("{t:?}"),
+            Task::Verify
+            | Task::Keep
+            | Task::Prepare
+            | Task::Switch
+            | Task::Unswitch
+            | Task::Commit
+            | Task::Drain
+            | Task::Stop(_)
+            | Task::Start(_) => format!("{t:?}"),
         };
         tasks.iter().map(word).collect::<Vec<_>>().join(" ")
     }

@@ -175,7 +175,9 @@ pub enum Act {
 /// What this app on this host does next.
 pub fn next(slot: &Slot, held: &Held, sight: &Sight) -> Act {
     match &slot.run {
-        Some(_) if planted(Bug::TwoRuns) && held.intent.as_ref().is_some_and(|i| i.go == Go::Activate && i.generation > slot.spent) => at_rest(slot, held, sight),
+        Some(_) if planted(Bug::TwoRuns) && held.intent.as_ref().is_some_and(|i| i.go == Go::Activate && i.generation > slot.spent) => {
+            at_rest(slot, held, sight)
+        }
         Some(run) => in_run(slot, run, held, sight),
         None => match at_rest(slot, held, sight) {
             Act::Idle(why) => again(slot, sight).unwrap_or(Act::Idle(why)),
@@ -230,7 +232,11 @@ fn at_rest(slot: &Slot, held: &Held, sight: &Sight) -> Act {
     let Some(release) = intent.release else { return Act::Idle(Why::fixed("nothing is wanted here")) };
     let unspent = intent.go == Go::Activate && intent.generation > slot.spent;
     if slot.running == Some(release) {
-        return if unspent { Act::Record { record: Slot { spent: intent.generation, ..slot.clone() } } } else { Act::Idle(Why::fixed("it runs what is wanted")) };
+        return if unspent {
+            Act::Record { record: Slot { spent: intent.generation, ..slot.clone() } }
+        } else {
+            Act::Idle(Why::fixed("it runs what is wanted"))
+        };
     }
     if intent.go == Go::Keep {
         return Act::Idle(Why::fixed("told to stay"));
@@ -247,7 +253,11 @@ fn at_rest(slot: &Slot, held: &Held, sight: &Sight) -> Act {
         Bits::Working => return Act::Idle(Why::fixed("the bits are on their way")),
     }
     if !unspent {
-        return Act::Idle(if intent.go == Go::Activate { Why::fixed("this permission was used") } else { Why::fixed("staged; waits for a permission") });
+        return Act::Idle(if intent.go == Go::Activate {
+            Why::fixed("this permission was used")
+        } else {
+            Why::fixed("staged; waits for a permission")
+        });
     }
     if slot.pinned.is_some() && planted(Bug::PinnedSilently) {
         return Act::Idle(Why::fixed("pinned"));

@@ -145,7 +145,12 @@ impl World {
             to: to.clone(),
             from: from.cloned(),
             hook_timeout: Millis::seconds(40),
-            contract: Contract { application: "web".into(), deployment_group: "web-prod".into(), deployment_group_id: None, deployment_id: deployment },
+            contract: Contract {
+                application: "web".into(),
+                deployment_group: "web-prod".into(),
+                deployment_group_id: None,
+                deployment_id: deployment,
+            },
             variables: BTreeMap::new(),
             changes: Changes::default(),
             host: HostOffers::default(),
@@ -176,7 +181,17 @@ impl World {
 
     /// Ten files and nine hooks: how long each deployment took from its start to its report, in milliseconds, sorted.
     fn small(&self) -> Vec<f64> {
-        let events = ["BeforeBlockTraffic", "AfterBlockTraffic", "ApplicationStop", "BeforeInstall", "AfterInstall", "ApplicationStart", "ValidateService", "BeforeAllowTraffic", "AfterAllowTraffic"];
+        let events = [
+            "BeforeBlockTraffic",
+            "AfterBlockTraffic",
+            "ApplicationStop",
+            "BeforeInstall",
+            "AfterInstall",
+            "ApplicationStart",
+            "ValidateService",
+            "BeforeAllowTraffic",
+            "AfterAllowTraffic",
+        ];
         let hooks: String = events.iter().map(|e| format!("  {e}: [{{location: true.sh}}]\n")).collect();
         let targets = ["3", "4"].map(|version| {
             let built = self.path(&format!("build-{version}"));
@@ -184,7 +199,11 @@ impl World {
             (0..10).for_each(|n| fs::write(built.join(format!("app/{n}")), version).unwrap());
             fs::write(built.join("true.sh"), "#!/bin/true\n").unwrap();
             let out = self.path("out/small");
-            fs::write(built.join("appspec.yml"), format!("version: 0.0\nos: linux\nfiles:\n  - {{source: /app, destination: {}}}\nhooks:\n{hooks}", out.display())).unwrap();
+            fs::write(
+                built.join("appspec.yml"),
+                format!("version: 0.0\nos: linux\nfiles:\n  - {{source: /app, destination: {}}}\nhooks:\n{hooks}", out.display()),
+            )
+            .unwrap();
             self.take(version)
         });
         let one = |n: u32| {

@@ -23,6 +23,7 @@ pub fn ask(order: impl Read) -> Result<(), String> {
     let (release, bundle) = (layout.release(package), layout.bundles().join(package.hex()));
     let configured = configured::of(&layout, &request, &request.to.release).map_err(|e| e.to_string())?;
     let (variables, masks) = (&configured.variables, configured.masks.as_slice());
-    let setting = Setting { run: &layout.run, release: &release, bundle: &bundle, contract: &request.contract, variables, masks, deployments_log: None };
+    let setting =
+        Setting { run: &layout.run, release: &release, bundle: &bundle, contract: &request.contract, variables, masks, deployments_log: None };
     probe::once(&check.probe, Duration::from_millis(check.timeout.0), &|location: &str| program(&setting, location))
 }

@@ -21,12 +21,12 @@ use crate::directory::{Directory, DirectoryError, JournalFile};
 use crate::hook::end;
 use crate::hook::order::Asks;
 use crate::hook::run::{self as hook, Setting, Spare, Wanted};
-use crate::install::keep;
 use crate::install::installed::{self, Installed};
+use crate::install::keep;
 use crate::install::links::{self, Links};
 use crate::install::plan::{self, Originals, Source};
 use crate::install::ready;
-use crate::install::{InstallError, context, foreign, handed, kept, rules, switch, sweep, unswitch};
+use crate::install::{InstallError, context, foreign, handed, kept, rules, sweep, switch, unswitch};
 use crate::layout::Layout;
 use crate::prepare::{self, PrepareError, Prepared};
 use crate::{drain, offered, probe, reboot, seal, service, shared, verify};
@@ -285,10 +285,16 @@ impl Run {
 
     fn keep(&self) -> Result<(), InstallError> {
         let installed: Installed = installed::load(&self.layout.installed())?.unwrap_or_default();
-        keep::keep(&self.layout.run, &self.layout.app(), installed, &self.with_source(&Originals::new(), |source| {
-            // What is not in the release yet may be put there by BeforeInstall (B15): then the switch keeps what it finds.
-            plan::plan(source, &self.prepared.install, &mut Vec::new())
-        })?, handed::kept(&self.layout.prepared(), &self.request.to.release.package)?.as_deref())
+        keep::keep(
+            &self.layout.run,
+            &self.layout.app(),
+            installed,
+            &self.with_source(&Originals::new(), |source| {
+                // What is not in the release yet may be put there by BeforeInstall (B15): then the switch keeps what it finds.
+                plan::plan(source, &self.prepared.install, &mut Vec::new())
+            })?,
+            handed::kept(&self.layout.prepared(), &self.request.to.release.package)?.as_deref(),
+        )
     }
 
     fn with_source<T>(&self, originals: &Originals, done: impl FnOnce(&Source) -> T) -> T {
@@ -309,7 +315,9 @@ impl Run {
         let firm = !lifecycle::forward(&self.prepared.plan).iter().take_while(|t| **t != Task::Switch).any(|t| matches!(t, Task::Hook { .. }));
         let install = &self.prepared.install;
         let before = handed::take(&self.layout.run, &self.layout.prepared()).map_err(|e| end::own(&e))?;
-        let done = self.with_source(&self.originals()?, |source| ready::prepare(&self.layout.run, source, install, &self.layout.installed_by_others(), firm, before));
+        let done = self.with_source(&self.originals()?, |source| {
+            ready::prepare(&self.layout.run, source, install, &self.layout.installed_by_others(), firm, before)
+        });
         done.map_err(|e| end::own(&e))
     }
 

@@ -307,7 +307,8 @@ pub fn sync_folders(folders: &[PathBuf]) -> Result<(), PlaceError> {
             Err(PlaceError::Missing(_) | PlaceError::NotAFolder(_)) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let open = openat(&found, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map_err(PlaceError::io("open", path))?;
+        let open =
+            openat(&found, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map_err(PlaceError::io("open", path))?;
         nix::unistd::fsync(&open).map_err(PlaceError::io("sync", path))
     })
 }

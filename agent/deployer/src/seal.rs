@@ -72,7 +72,9 @@ pub enum SealError {
         source: io::Error,
     },
     /// Nothing has its content any more.
-    #[error("the release is damaged and cannot be mended: {path:?} is not as it was committed, and its content is nowhere on this host; fetch the package again or deploy another")]
+    #[error(
+        "the release is damaged and cannot be mended: {path:?} is not as it was committed, and its content is nowhere on this host; fetch the package again or deploy another"
+    )]
     Lost {
         /// Which.
         path: String,

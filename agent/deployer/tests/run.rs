@@ -1,12 +1,12 @@
 //! The real deployer on real files with real shell hooks.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
-#[path = "run/crash.rs"]
-mod crash;
-#[path = "run/contract.rs"]
-mod contract;
 #[path = "run/configured.rs"]
 mod configured;
+#[path = "run/contract.rs"]
+mod contract;
+#[path = "run/crash.rs"]
+mod crash;
 #[path = "run/files.rs"]
 mod files;
 #[path = "run/foreign.rs"]

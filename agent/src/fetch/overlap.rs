@@ -93,7 +93,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::open(&dir.path().join("state")).unwrap();
         let objects = Objects::open(&layout.private().join("objects")).unwrap();
-        let record = |app: &str, file: &str| fs::write(layout.private().join("installed").join(app), format!(r#"{{"files": ["{file}"], "folders": []}}"#)).unwrap();
+        let record = |app: &str, file: &str| {
+            fs::write(layout.private().join("installed").join(app), format!(r#"{{"files": ["{file}"], "folders": []}}"#)).unwrap()
+        };
         let check = |files: &str, expected: &str| {
             let bundle = tempfile::tempdir().unwrap();
             fs::create_dir(bundle.path().join("conf")).unwrap();

@@ -185,7 +185,9 @@ async fn preflight_looks_before_anything_is_stopped() {
     let nobody = "version: 0.0\nos: linux\nhooks:\n  ApplicationStart:\n    - location: start.sh\n      runas: pilotage-no-such-user\n";
     check(nobody, Some("there is no user \"pilotage-no-such-user\"")).await;
     check(&format!("{nobody}  BeforeInstall:\n    - location: start.sh\n"), None).await;
-    let early = format!("{nobody}  BeforeInstall:\n    - location: start.sh\nx-pilotage:\n  preflight:\n    - location: start.sh\n      runas: pilotage-nobody-yet\n");
+    let early = format!(
+        "{nobody}  BeforeInstall:\n    - location: start.sh\nx-pilotage:\n  preflight:\n    - location: start.sh\n      runas: pilotage-nobody-yet\n"
+    );
     check(&early, Some("there is no user \"pilotage-nobody-yet\"")).await;
     check(&nobody.replace("pilotage-no-such-user", "0"), None).await;
     let file = host.at.join("a-file");

@@ -29,7 +29,9 @@ pub struct Taken {
 pub fn locate(location: &str, kind: Type) -> anyhow::Result<PathBuf> {
     let elsewhere = |how: &str| format!("location {location} is not fetched here: {how}, then deploy the file with -l FILE -t tgz|tar|zip");
     match location.split_once(':').map_or("", |(scheme, _)| scheme) {
-        "http" => bail!("location {location} cannot be http, only encrypted (https) url endpoints supported; nor is https fetched here: download it first"),
+        "http" => {
+            bail!("location {location} cannot be http, only encrypted (https) url endpoints supported; nor is https fetched here: download it first")
+        }
         "https" => bail!("{}", elsewhere(&format!("download it first (curl -fLo FILE {location})"))),
         "s3" => bail!("{}", elsewhere("download it first (aws s3 cp URL FILE)")),
         _ => {}
@@ -38,7 +40,9 @@ pub fn locate(location: &str, kind: Type) -> anyhow::Result<PathBuf> {
     let Ok(path) = Path::new(path).canonicalize() else { bail!("location {location} is specified as a file or directory which does not exist") };
     match (kind, path.is_dir()) {
         (Type::Directory, false) => bail!("location {location} is specified with type directory but it is a file: say -t tgz, tar or zip"),
-        (Type::Tgz | Type::Tar | Type::Zip, true) => bail!("location {location} is specified as a compressed local file but it is a directory: say -t directory"),
+        (Type::Tgz | Type::Tar | Type::Zip, true) => {
+            bail!("location {location} is specified as a compressed local file but it is a directory: say -t directory")
+        }
         (_, _) => Ok(path),
     }
 }

@@ -17,10 +17,30 @@ const ROOT_DIR: &str = "/opt/codedeploy-agent/deployment-root";
 const MAX_REVISIONS: usize = 5;
 /// Keys that concern CodeDeploy's service and its agent's process.
 const NOT_HERE: &[&str] = &[
-    "log_aws_wire", "pid_dir", "program_name", "verbose", "wait_between_runs", "proxy_uri", "disable_imds_v1", "http_read_timeout",
-    "kill_agent_max_wait_time_seconds", "on_premises_config_file", "use_fips_mode", "deploy_control_endpoint", "s3_endpoint_override",
-    "enable_auth_policy", "children", "instance_service_region", "instance_service_endpoint", "instance_service_port", "wait_between_spawning_children",
-    "wait_after_error", "wait_after_throttle_error", "codedeploy_test_profile", "ongoing_deployment_tracking", "proxy_url",
+    "log_aws_wire",
+    "pid_dir",
+    "program_name",
+    "verbose",
+    "wait_between_runs",
+    "proxy_uri",
+    "disable_imds_v1",
+    "http_read_timeout",
+    "kill_agent_max_wait_time_seconds",
+    "on_premises_config_file",
+    "use_fips_mode",
+    "deploy_control_endpoint",
+    "s3_endpoint_override",
+    "enable_auth_policy",
+    "children",
+    "instance_service_region",
+    "instance_service_endpoint",
+    "instance_service_port",
+    "wait_between_spawning_children",
+    "wait_after_error",
+    "wait_after_throttle_error",
+    "codedeploy_test_profile",
+    "ongoing_deployment_tracking",
+    "proxy_url",
 ];
 
 /// What we go by.
@@ -52,7 +72,8 @@ pub fn load(named: Option<&Path>, ordinary: bool) -> anyhow::Result<Configuratio
 }
 
 fn parse(text: &str, own: PathBuf) -> anyhow::Result<Configuration> {
-    let keys: Option<BTreeMap<String, Value>> = if text.trim().is_empty() { None } else { serde_saphyr::from_str(text).map_err(|e| anyhow::anyhow!("{}", first_line(&e.to_string())))? };
+    let keys: Option<BTreeMap<String, Value>> =
+        if text.trim().is_empty() { None } else { serde_saphyr::from_str(text).map_err(|e| anyhow::anyhow!("{}", first_line(&e.to_string())))? };
     let mut found = Configuration { root_dir: own, log_dir: None, max_revisions: MAX_REVISIONS, deployments_log: true };
     for (key, value) in keys.unwrap_or_default() {
         match (key.trim_start_matches(':'), &value) {
@@ -90,7 +111,9 @@ mod tests {
     fn check(text: &str, expected: Result<(&str, usize, bool), &str>) {
         let found = parse(text, "/own".into());
         match (&found, expected) {
-            (Ok(c), Ok((root, revisions, log))) => assert_eq!((c.root_dir.to_str().unwrap(), c.max_revisions, c.deployments_log), (root, revisions, log), "{text}"),
+            (Ok(c), Ok((root, revisions, log))) => {
+                assert_eq!((c.root_dir.to_str().unwrap(), c.max_revisions, c.deployments_log), (root, revisions, log), "{text}")
+            }
             (Err(error), Err(part)) => assert!(format!("{error:#}").contains(part), "{text}: {error:#}"),
             (found, expected) => panic!("{text}: {found:?}, not {expected:?}"),
         }

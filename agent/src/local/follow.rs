@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use pilotage_agent_core::journal::{Entry, End as TaskEnd, line};
+use pilotage_agent_core::journal::{End as TaskEnd, Entry, line};
 use pilotage_agent_core::lifecycle::{Side, Task};
 use pilotage_agent_core::run::JOURNAL;
 use pilotage_agent_core::slot::RunSight;
@@ -97,7 +97,11 @@ impl Follower {
     fn cannot_be_started(&self) -> anyhow::Result<End> {
         let log = self.folder.join("deployer.log");
         let said = fs::read_to_string(&log).unwrap_or_default();
-        bail!("the deployer was started {STARTS} times and does not come to an end (see {}): {}", log.display(), said.lines().last().unwrap_or("it says nothing"))
+        bail!(
+            "the deployer was started {STARTS} times and does not come to an end (see {}): {}",
+            log.display(),
+            said.lines().last().unwrap_or("it says nothing")
+        )
     }
 
     /// True when the person has asked a second time, or is gone.
@@ -148,7 +152,9 @@ impl Follower {
                 let passed = if task.overruled() { " (passed over: it cannot hold up what comes)" } else { "" };
                 words::say(&format!("  {}{passed}", failure.message));
             }
-            Entry::Ended { task: Task::Switch | Task::Unswitch, end: TaskEnd::Good { last_line } } if !last_line.is_empty() => words::say(&format!("  {last_line}")),
+            Entry::Ended { task: Task::Switch | Task::Unswitch, end: TaskEnd::Good { last_line } } if !last_line.is_empty() => {
+                words::say(&format!("  {last_line}"))
+            }
             Entry::Turned(_) => words::say("Going back"),
             Entry::Resumed { .. } => words::say("The deployer goes on where it was stopped"),
             Entry::Opened { .. } | Entry::Disturbed | Entry::Ended { .. } | Entry::Closed(_) => {}

@@ -95,7 +95,8 @@ pub fn of_codedeploy(instructions: &Path, group: &str) -> anyhow::Result<Option<
             Err(_) => false,
         };
     }
-    let folder = |name: &str| Ok::<_, anyhow::Error>(record(format!("{group}_{name}_install"))?.map(|text| String::from_utf8_lossy(&text).trim().to_owned()));
+    let folder =
+        |name: &str| Ok::<_, anyhow::Error>(record(format!("{group}_{name}_install"))?.map(|text| String::from_utf8_lossy(&text).trim().to_owned()));
     let (last, recent) = (folder("last_successful")?, folder("most_recent")?);
     let named = |folder: &str| Path::new(folder).file_name().map(|name| name.to_string_lossy().into_owned());
     let archive = |folder: &str| Some(Path::new(folder).join("deployment-archive")).filter(|archive| archive.is_dir());
@@ -108,7 +109,9 @@ pub fn source(spec: &AppSpec, manifest: &Manifest, to: &Path) -> Option<PathBuf>
     spec.files.iter().find_map(|rule| {
         let below = to.strip_prefix(&rule.destination).ok()?;
         match manifest.get(&rule.source).map(|e| &e.kind) {
-            Some(Kind::File { .. } | Kind::Link { .. }) => (Path::new(&rule.source).file_name() == Some(below.as_os_str())).then(|| PathBuf::from(&rule.source)),
+            Some(Kind::File { .. } | Kind::Link { .. }) => {
+                (Path::new(&rule.source).file_name() == Some(below.as_os_str())).then(|| PathBuf::from(&rule.source))
+            }
             Some(Kind::Directory) | None => Some(Path::new(&rule.source).join(below)),
         }
     })

@@ -116,7 +116,9 @@ impl Root {
             not_shared(part)?;
         }
         let below = release.strip_prefix(&self.dir).context("a release lies outside of root_dir")?;
-        let link = |target: &Path, name: &str| symlink(target, folder.join(name)).with_context(|| format!("failed to make the link {name} in {}", folder.display()));
+        let link = |target: &Path, name: &str| {
+            symlink(target, folder.join(name)).with_context(|| format!("failed to make the link {name} in {}", folder.display()))
+        };
         link(&Path::new("../..").join(below), "deployment-archive")?;
         match archive {
             Some(archive) => link(archive, "bundle.tar"),

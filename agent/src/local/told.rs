@@ -31,7 +31,9 @@ impl Told<'_> {
             Outcome::Committed => return String::new(),
             Outcome::RolledBack { why } => (why, self.as_before()),
             Outcome::NotBegun { why } => (why, "Nothing was changed.".to_owned()),
-            Outcome::NeedsHands { why } => (why, "This host needs hands: what it runs now is neither the old nor the new revision for certain.".to_owned()),
+            Outcome::NeedsHands { why } => {
+                (why, "This host needs hands: what it runs now is neither the old nor the new revision for certain.".to_owned())
+            }
         };
         // Scripts that stop the old revision are passed over when they fail: the one that counts is the last.
         let failed = report.and_then(|r| r.events.iter().rfind(|e| !e.back && e.code != 0));

@@ -76,7 +76,9 @@ async fn a_failed_script_brings_the_tail_of_its_own_output() {
     let runs = dir.path().join("runs");
     let folder = run(&runs, "0a0a0a0a-1", failed_both_ways());
     let long = format!("cut{}", "y".repeat(LOG_TAIL));
-    for (name, text) in [("001-ApplicationStop", "fine"), ("003-ApplicationStart", &long), ("004-ApplicationStop", "fine"), ("005-ApplicationStart", "back")] {
+    for (name, text) in
+        [("001-ApplicationStop", "fine"), ("003-ApplicationStart", &long), ("004-ApplicationStop", "fine"), ("005-ApplicationStart", "back")]
+    {
         fs::write(folder.join(LOGS).join(format!("{name}.log")), text).unwrap();
     }
     assert!(!send_all(&coordinator.client, &runs).await);

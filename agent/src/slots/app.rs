@@ -22,8 +22,8 @@ use tracing::warn;
 
 use super::Telling;
 use super::health::Health;
-use super::own_check::Means;
 use super::order::Order;
+use super::own_check::Means;
 use crate::config::Config;
 use crate::follow::{Following, Watched};
 use crate::layout::Layout;
@@ -117,7 +117,14 @@ impl App {
             return false;
         }
         let (running, processes, standing) = (self.slot.running, self.processes, self.standing(now));
-        let pulse = Pulse { running, processes, standing, answer: self.health.good, asked: self.health.asked(), halted: self.halted && self.slot.pinned.is_some() };
+        let pulse = Pulse {
+            running,
+            processes,
+            standing,
+            answer: self.health.good,
+            asked: self.health.asked(),
+            halted: self.halted && self.slot.pinned.is_some(),
+        };
         let before = self.vigil.life.clone();
         self.gone = self.vigil.look(pulse, now);
         before != self.vigil.life
@@ -141,7 +148,15 @@ impl App {
 
     /// What the core asks for.
     /// `other`: an app of this host that is in a run.
-    pub fn sight<'a>(&self, layout: &Layout, other: Option<&AppName>, telling: &'a Telling, policy: &'a HostPolicy, seen: &'a Seen, now: Uptime) -> Sight<'a> {
+    pub fn sight<'a>(
+        &self,
+        layout: &Layout,
+        other: Option<&AppName>,
+        telling: &'a Telling,
+        policy: &'a HostPolicy,
+        seen: &'a Seen,
+        now: Uptime,
+    ) -> Sight<'a> {
         let standing = self.standing(now);
         let facts = (standing, self.slot.run.is_some(), self.slot.running);
         let intent = self.held.intent.as_ref();
@@ -227,7 +242,9 @@ impl App {
     /// that runs, or is the way back, stays for a person to look at.
     pub fn forget_damaged(&mut self, layout: &Layout, name: &AppName) {
         let Some((_, Outcome::NotBegun { why })) = &self.slot.last_ended else { return };
-        let damaged = self.bits_of.filter(|r| why.as_str().contains("differs from its manifest") && ![self.slot.running, self.slot.previous].contains(&Some(*r)));
+        let damaged = self
+            .bits_of
+            .filter(|r| why.as_str().contains("differs from its manifest") && ![self.slot.running, self.slot.previous].contains(&Some(*r)));
         if let Some(release) = damaged {
             warn!(app = %name, package = %release.package.short(), %why, "a damaged release is removed");
             // What cannot be removed is found damaged again, and said again.
@@ -243,7 +260,9 @@ impl App {
         let last = rundir::report(&layout.run(name, self.slot.attempts)).and_then(|report| report.events.last().cloned());
         let Some(look) = last.filter(|e| e.event == Event::Preflight) else { return };
         let why = match look.code {
-            0 if why.as_str().starts_with("the permission ran out") => Why::lossy(&format!("its preflight takes longer than a permission lasts: {why}")),
+            0 if why.as_str().starts_with("the permission ran out") => {
+                Why::lossy(&format!("its preflight takes longer than a permission lasts: {why}"))
+            }
             0 => return,
             _ => why.clone(),
         };

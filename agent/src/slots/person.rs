@@ -94,18 +94,21 @@ impl Agent {
 
     /// What was done elsewhere.
     pub fn done(&mut self, (end, to): Done) {
-        answer(to, match end {
-            End::Adopted(adopted) => self.adopted(adopted),
-            End::Told(told) => Ok(told),
-            End::Failed(error) => Err(error),
-            End::NotReleased { name, pinned, error } => {
-                let unpinned = self.slot(&name).map(|slot| Slot { pinned, ..slot.clone() });
-                match unpinned.and_then(|record| self.write_slot(&name, record)) {
-                    Ok(()) => Err(error),
-                    Err(also) => Err(error.context(format!("it stays pinned: {also:#}"))),
+        answer(
+            to,
+            match end {
+                End::Adopted(adopted) => self.adopted(adopted),
+                End::Told(told) => Ok(told),
+                End::Failed(error) => Err(error),
+                End::NotReleased { name, pinned, error } => {
+                    let unpinned = self.slot(&name).map(|slot| Slot { pinned, ..slot.clone() });
+                    match unpinned.and_then(|record| self.write_slot(&name, record)) {
+                        Ok(()) => Err(error),
+                        Err(also) => Err(error.context(format!("it stays pinned: {also:#}"))),
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     fn adopted(&mut self, Adopted { app: name, release, told }: Adopted) -> anyhow::Result<String> {
@@ -156,11 +159,15 @@ impl Agent {
     }
 
     fn explained(&self) -> String {
-        let lines: Vec<String> = self.apps.iter().map(|(name, app)| {
-            let why = app.idle_because.as_ref().map_or("it is being worked on", |why| why.as_str());
-            let declines = app.slot.declines.as_ref().map_or_else(String::new, |why| format!("; it declines: {why}"));
-            format!("{name}  {why}{declines}")
-        }).collect();
+        let lines: Vec<String> = self
+            .apps
+            .iter()
+            .map(|(name, app)| {
+                let why = app.idle_because.as_ref().map_or("it is being worked on", |why| why.as_str());
+                let declines = app.slot.declines.as_ref().map_or_else(String::new, |why| format!("; it declines: {why}"));
+                format!("{name}  {why}{declines}")
+            })
+            .collect();
         let session = if self.telling.session().is_some() { "" } else { "\nno coordinator is heard: nothing new is begun, what runs goes on" };
         if lines.is_empty() { format!("nothing was ever wanted here{session}") } else { lines.join("\n") + session }
     }

@@ -147,6 +147,5 @@ fn early(heartbeat: Millis) -> Millis {
 
 /// Notes of the health check are for people: they alone are no reason for a frame.
 fn same(a: &BTreeMap<AppName, SlotStatus>, b: &BTreeMap<AppName, SlotStatus>) -> bool {
-    a.len() == b.len()
-        && a.iter().zip(b).all(|((x, a), (y, b))| x == y && SlotStatus { health: a.health.clone(), ..b.clone() } == *a)
+    a.len() == b.len() && a.iter().zip(b).all(|((x, a), (y, b))| x == y && SlotStatus { health: a.health.clone(), ..b.clone() } == *a)
 }

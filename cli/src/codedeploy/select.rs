@@ -23,8 +23,10 @@ pub struct Found {
 
 /// The selector of a group.
 pub fn of(group: &Group) -> Result<Found, ImportError> {
-    let sets = [lists(&group.ec2_tag_filters, group.ec2_tag_set.as_ref().map(|s| &s.ec2_tag_set_list)),
-        lists(&group.on_premises_instance_tag_filters, group.on_premises_tag_set.as_ref().map(|s| &s.on_premises_tag_set_list))];
+    let sets = [
+        lists(&group.ec2_tag_filters, group.ec2_tag_set.as_ref().map(|s| &s.ec2_tag_set_list)),
+        lists(&group.on_premises_instance_tag_filters, group.on_premises_tag_set.as_ref().map(|s| &s.on_premises_tag_set_list)),
+    ];
     let mut found: Vec<Terms> = Vec::new();
     for set in sets.iter().filter(|set| !set.is_empty()) {
         let terms = Terms::of(set)?;
@@ -38,7 +40,8 @@ pub fn of(group: &Group) -> Result<Found, ImportError> {
         (Some(terms), None) => terms.found(true),
         (Some(own), Some(ec2)) => Err(ImportError::Tags(format!(
             "instances are chosen by {}, own machines by {}: one fleet has one selector. Give all of them one label, or make two fleets",
-            ec2.text(), own.text()
+            ec2.text(),
+            own.text()
         ))),
     }
 }

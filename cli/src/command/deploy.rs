@@ -83,7 +83,14 @@ pub async fn deploy(args: &Deploy, caller: &Caller) -> Result<Exit, Failure> {
 
 /// `restart`
 pub async fn restart(args: &Restart, caller: &Caller) -> Result<Exit, Failure> {
-    let body = CreateDeployment { fleet: args.fleet.clone(), package: None, restart: true, config: None, file_exists: None, reason: args.why.reason.clone() };
+    let body = CreateDeployment {
+        fleet: args.fleet.clone(),
+        package: None,
+        restart: true,
+        config: None,
+        file_exists: None,
+        reason: args.why.reason.clone(),
+    };
     begin(&body, args.watching, caller).await
 }
 
@@ -110,7 +117,8 @@ pub async fn said(view: &DeploymentView, watching: Watching, caller: &Caller) ->
 fn begun(context: &str, view: &DeploymentView, watched: bool) -> Vec<String> {
     let over = view.over.as_ref().map_or_else(|| "the first".to_owned(), |over| format!("over {}", release(over)));
     let hosts: u32 = view.waves.iter().map(|wave| wave.hosts).sum();
-    let mut lines = vec![format!("{context}: {}  {} {over} · {}, floor {}", view.id, release(&view.wanted), plural(hosts as usize, "host", "hosts"), view.floor)];
+    let mut lines =
+        vec![format!("{context}: {}  {} {over} · {}, floor {}", view.id, release(&view.wanted), plural(hosts as usize, "host", "hosts"), view.floor)];
     lines.extend(view.file_exists.map(|word| format!("      files that are there and are not ours: {word}, where the AppSpec does not say it")));
     lines.extend(view.waiting.iter().filter(|waiting| waiting.blocks).map(|waiting| format!("      ! {}", safe(&waiting.text))));
     if !watched {

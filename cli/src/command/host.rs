@@ -165,7 +165,9 @@ async fn add(host: &HostName, labels: &[String], token_file: Option<&PathBuf>, w
     let file = file.transpose()?;
     let added: HostAdded = caller.session.add_host(&AddHost { name: host.clone(), labels, reason: why.reason.clone() }).await?;
     if let Some(mut file) = file {
-        writeln!(file, "{}", added.token).and_then(|()| file.sync_all()).map_err(|source| Failure::System { what: "write the token file", source })?;
+        writeln!(file, "{}", added.token)
+            .and_then(|()| file.sync_all())
+            .map_err(|source| Failure::System { what: "write the token file", source })?;
     }
     let file = token_file.map_or_else(|| "FILE".to_owned(), |path| path.display().to_string());
     match (caller.form, token_file) {

@@ -163,10 +163,18 @@ fn check_text(path: &Path, form: Form) -> Result<Exit, Failure> {
     let spec = push::check_text(path)?;
     let scripts = spec.all_scripts().count();
     match form {
-        Form::Json => output::json(&serde_json::json!({ "scripts": scripts, "permissions": spec.permissions.len(), "warnings": told(&spec.warnings) })),
+        Form::Json => {
+            output::json(&serde_json::json!({ "scripts": scripts, "permissions": spec.permissions.len(), "warnings": told(&spec.warnings) }))
+        }
         Form::Text => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let head = format!("{} ok by itself: {}, {}{}", safe(&name), plural(scripts, "hook", "hooks"), plural(spec.permissions.len(), "permission", "permissions"), to_look_at(&spec.warnings));
+            let head = format!(
+                "{} ok by itself: {}, {}{}",
+                safe(&name),
+                plural(scripts, "hook", "hooks"),
+                plural(spec.permissions.len(), "permission", "permissions"),
+                to_look_at(&spec.warnings)
+            );
             output::lines(std::iter::once(head).chain(spec.warnings.iter().map(line)).collect::<Vec<_>>());
         }
     }

@@ -19,8 +19,8 @@ use super::Caller;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Form};
-use crate::render::words::size;
 use crate::recording::{Parts, Policy};
+use crate::render::words::size;
 use until::Until;
 
 /// Replay a deployment from what was recorded: the same decisions byte by byte, or others under another policy
@@ -113,7 +113,8 @@ fn export(id: &DeploymentId, bytes: &[u8], path: &PathBuf) -> Result<Exit, Failu
     std::fs::write(path, bytes).map_err(|source| Failure::Write { path: path.clone(), source })?;
     output::lines([
         format!("{id}: what was recorded of it, and before and after, {}: {}", size(bytes.len() as u64), path.display()),
-        "it holds names of people and hosts, labels, reasons, and the last lines of hooks that failed, as `pilotage events` shows them; no tokens".to_owned(),
+        "it holds names of people and hosts, labels, reasons, and the last lines of hooks that failed, as `pilotage events` shows them; no tokens"
+            .to_owned(),
         format!("next  pilotage replay {id} --from {}", path.display()),
     ]);
     Ok(Exit::Reached)
@@ -132,6 +133,7 @@ fn begun(bytes: &[u8]) -> Result<Vec<(DeploymentId, Time)>, Failure> {
 
 /// It is not in the recording from its beginning on.
 fn not_recorded(id: &DeploymentId, from: Option<Time>) -> Failure {
-    let from = from.map_or_else(|| "the recording is empty".to_owned(), |at| format!("the recording begins at {}", pilotage_shared::api::v1::When(at)));
+    let from =
+        from.map_or_else(|| "the recording is empty".to_owned(), |at| format!("the recording begins at {}", pilotage_shared::api::v1::When(at)));
     Failure::NotFound(format!("the beginning of {id} was not recorded: {from}"))
 }

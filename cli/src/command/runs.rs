@@ -113,7 +113,11 @@ async fn follow(id: &DeploymentId, host: &HostName, caller: &Caller) -> Result<E
         let Some(bytes) = bytes else { break };
         rest.extend_from_slice(&bytes);
         let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        rest.drain(..whole).collect::<Vec<u8>>().split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).for_each(|line| written(line, caller.form));
+        rest.drain(..whole)
+            .collect::<Vec<u8>>()
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .for_each(|line| written(line, caller.form));
     }
     if !rest.is_empty() {
         written(&rest, caller.form);

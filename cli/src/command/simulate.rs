@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::name::{FleetName, LabelKey, Version};
 use pilotage_simulator::forecast::pace::Timed;
-use pilotage_simulator::forecast::{Bad, Config, HEARTBEAT, Loss, Package, Pace, Scenario, forecast, forecasts, seeds_for};
+use pilotage_simulator::forecast::{Bad, Config, HEARTBEAT, Loss, Pace, Package, Scenario, forecast, forecasts, seeds_for};
 
 use super::Caller;
 use crate::exit::Exit;

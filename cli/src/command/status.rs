@@ -6,8 +6,8 @@ use super::Caller;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Form};
-use crate::render::{deployment, status};
 use crate::render::words::Clock;
+use crate::render::{deployment, status};
 
 /// Where every fleet is, or one of them
 #[derive(Debug, clap::Args)]

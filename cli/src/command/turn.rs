@@ -91,13 +91,17 @@ fn turned(context: &str, view: &DeploymentView, turn: Turn) -> [String; 2] {
     match turn {
         Turn::Pause => [format!("{context}: {id} is paused: nothing more is begun{finish}"), format!("next  pilotage resume {fleet}")],
         Turn::Resume => [format!("{context}: {id} goes on"), format!("next  pilotage watch {fleet}")],
-        Turn::Cancel => {
-            [format!("{context}: {id} is stopped: nobody is moved any more{finish}"), format!("next  pilotage deploy {fleet} VERSION · pilotage rollback {fleet}")]
-        }
+        Turn::Cancel => [
+            format!("{context}: {id} is stopped: nobody is moved any more{finish}"),
+            format!("next  pilotage deploy {fleet} VERSION · pilotage rollback {fleet}"),
+        ],
         Turn::Rollback => {
             let to = view.over.as_ref().map_or_else(|| "what was settled".to_owned(), release);
             let held = release(&view.wanted);
-            [format!("{context}: {id} goes back to {to} · only the floor limits it · {held} is held until you release it"), format!("next  pilotage watch {id}")]
+            [
+                format!("{context}: {id} goes back to {to} · only the floor limits it · {held} is held until you release it"),
+                format!("next  pilotage watch {id}"),
+            ]
         }
     }
 }

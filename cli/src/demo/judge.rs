@@ -21,7 +21,10 @@ pub fn problems(act: &Act, expected_answer: &str, answers: &BTreeMap<Option<Stri
         problems.push(format!("only {} answered at one moment, floor {floor}", act.seen.min_answering));
     }
     if answers.get(&Some(expected_answer.to_owned())) != Some(&hosts) {
-        let found: Vec<String> = answers.iter().map(|(said, count)| format!("{count} say {}", said.as_deref().map_or_else(|| "nothing".to_owned(), crate::output::safe))).collect();
+        let found: Vec<String> = answers
+            .iter()
+            .map(|(said, count)| format!("{count} say {}", said.as_deref().map_or_else(|| "nothing".to_owned(), crate::output::safe)))
+            .collect();
         problems.push(format!("all {hosts} should say \"{expected_answer}\", but {}", found.join(", ")));
     }
     if (expected == OutcomeWord::RolledBack) != act.held {
@@ -45,7 +48,18 @@ mod tests {
 
     fn act(i: usize, outcome: OutcomeWord, min_answering: usize) -> Act {
         let seen = Seen { min_answering, ..Seen::default() };
-        Act { version: VERSIONS[i], outcome, seconds: 1.0, floor: 4, seen, runs: Vec::new(), held: i >= 2, because: None, first: i == 0, problems: Vec::new() }
+        Act {
+            version: VERSIONS[i],
+            outcome,
+            seconds: 1.0,
+            floor: 4,
+            seen,
+            runs: Vec::new(),
+            held: i >= 2,
+            because: None,
+            first: i == 0,
+            problems: Vec::new(),
+        }
     }
 
     #[test]

@@ -55,7 +55,14 @@ async fn act(stage: &Stage, version: Version, good: Option<Version>, teller: Tel
         stage.prober.next_phase();
     }
     let begin = Instant::now();
-    let body = CreateDeployment { fleet: stage.fleet.clone(), package: Some(version.number.to_owned()), restart: false, config: None, file_exists: None, reason: because(version.title) };
+    let body = CreateDeployment {
+        fleet: stage.fleet.clone(),
+        package: Some(version.number.to_owned()),
+        restart: false,
+        config: None,
+        file_exists: None,
+        reason: because(version.title),
+    };
     let id = stage.session.deploy(&body).await?.id;
     let view = ended(stage, &id, begin, bar.as_ref()).await?;
     let seconds = begin.elapsed().as_secs_f64();
@@ -66,7 +73,18 @@ async fn act(stage: &Stage, version: Version, good: Option<Version>, teller: Tel
     let answers = stage.prober.answers();
     let seen: Seen = stage.prober.next_phase();
     let outcome = view.outcome.unwrap_or(OutcomeWord::Unknown);
-    let mut act = Act { version, outcome, seconds, floor: stage.floor, seen, runs, held, because: view.because.clone(), first: good.is_none(), problems: Vec::new() };
+    let mut act = Act {
+        version,
+        outcome,
+        seconds,
+        floor: stage.floor,
+        seen,
+        runs,
+        held,
+        because: view.because.clone(),
+        first: good.is_none(),
+        problems: Vec::new(),
+    };
     act.problems = judge::problems(&act, &expected, &answers, stage.hosts.len());
     Ok(act)
 }
@@ -101,7 +119,9 @@ async fn ended(stage: &Stage, id: &DeploymentId, begin: Instant, bar: Option<&Ba
             Ok(view.outcome.is_some().then_some(view))
         };
         match stage.until("the end of the deployment", look).await {
-            Err(DemoError::Late { what, .. }) if begin.elapsed() > BOUND => return Err(DemoError::Late { what: format!("{what} {id}"), seconds: BOUND.as_secs() }),
+            Err(DemoError::Late { what, .. }) if begin.elapsed() > BOUND => {
+                return Err(DemoError::Late { what: format!("{what} {id}"), seconds: BOUND.as_secs() });
+            }
             Err(DemoError::Late { .. }) => {}
             other => return other,
         }

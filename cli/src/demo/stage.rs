@@ -135,7 +135,10 @@ impl Stage {
     /// `coordinator on a socket · hosts h1…h6 in zones a b c · fleet demo, floor 4 of 6 · prober 20 requests/s per host`
     pub fn headline(&self) -> String {
         let count = self.hosts.len();
-        format!("coordinator on its socket · hosts h1…h{count} in zones a b c · fleet demo, floor {} of {count} · prober 20 requests/s per host", self.floor)
+        format!(
+            "coordinator on its socket · hosts h1…h{count} in zones a b c · fleet demo, floor {} of {count} · prober 20 requests/s per host",
+            self.floor
+        )
     }
 
     /// What to try while everything is left running.
@@ -197,7 +200,12 @@ fn text(path: &Path) -> String {
 
 fn coordinator(folder: &Path, programs: &Programs, socket: &Path) -> Service {
     let args = ["--state", &text(&folder.join("coordinator")), "--socket", &text(socket), "--heartbeat", "1s"];
-    Service { name: "coordinator".to_owned(), program: programs.coordinator.clone(), args: args.map(str::to_owned).to_vec(), log: folder.join("logs/coordinator.log") }
+    Service {
+        name: "coordinator".to_owned(),
+        program: programs.coordinator.clone(),
+        args: args.map(str::to_owned).to_vec(),
+        log: folder.join("logs/coordinator.log"),
+    }
 }
 
 /// Invites a host, and prepares its agent.
@@ -238,7 +246,8 @@ fn free_ports(count: usize) -> Result<Vec<u16>, DemoError> {
     let begin = end / 3;
     let span = u32::from(end - begin);
     let mut random = [0; 4];
-    getrandom::fill(&mut random).map_err(|error| DemoError::System { what: "draw a random number", source: std::io::Error::other(error.to_string()) })?;
+    getrandom::fill(&mut random)
+        .map_err(|error| DemoError::System { what: "draw a random number", source: std::io::Error::other(error.to_string()) })?;
     let first = u32::from_be_bytes(random) % span;
     // All are held until all are found, so that none is found twice.
     let held: Vec<(u16, TcpListener)> = (0..span)

@@ -215,7 +215,8 @@ fn silence(act: &Act, run: &RunView, hosts: &[HostName]) -> Option<Silence> {
     let index = hosts.iter().position(|host| host == &run.host)?;
     let started = run.events.iter().filter(|event| event.event == "ApplicationStart").map(|event| event.began_ms + event.took_ms).max()?;
     let began = run.began_at.0.0;
-    let failures = act.seen.failures.iter().filter(|failure| failure.host == index && failure.at_ms > began + run.took_ms).map(|failure| failure.at_ms);
+    let failures =
+        act.seen.failures.iter().filter(|failure| failure.host == index && failure.at_ms > began + run.took_ms).map(|failure| failure.at_ms);
     let (first, last) = (failures.clone().min()?, failures.max()?);
     Some(Silence { lived: first.saturating_sub(began + started), lasted: last - first })
 }

@@ -55,7 +55,10 @@ fn refusals_name_the_key_and_what_to_do() {
     for key in LATER {
         check(format!("{MINIMAL}{key}: {{ a: b }}\n"), &format!("the key \"{key}\" is not there yet"));
     }
-    check(format!("{MINIMAL}config: c17\n"), "Bring one by `pilotage config push DIR --fleet web-prod`; choose one by `pilotage deploy web-prod [VERSION] --config cN`");
+    check(
+        format!("{MINIMAL}config: c17\n"),
+        "Bring one by `pilotage config push DIR --fleet web-prod`; choose one by `pilotage deploy web-prod [VERSION] --config cN`",
+    );
     check("config: c17\nfleet: No Name\n".to_owned(), "--fleet FLEET`");
     check(format!("{MINIMAL}flor: 3\n"), "\"flor\" is unknown; known here: fleet, app");
     check(MINIMAL.replace("floor: 66%\n", ""), "\"floor\" is missing");

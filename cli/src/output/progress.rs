@@ -113,7 +113,10 @@ mod tests {
 
     #[test]
     fn a_message_says_what_moves_and_what_blocks() {
-        assert_eq!(message(&samples::waiting_deployment()), "WAITING · 1 in change · 3 failed · zone=b has 69 available, floor 69: nobody can be taken");
+        assert_eq!(
+            message(&samples::waiting_deployment()),
+            "WAITING · 1 in change · 3 failed · zone=b has 69 available, floor 69: nobody can be taken"
+        );
         assert_eq!(message(&samples::succeeded()), "ended");
     }
 }

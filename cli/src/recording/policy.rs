@@ -25,9 +25,28 @@ const SHORT: &[(&str, &str)] = &[
 
 /// Keys as they may be written in full; `floor.LABEL` is one of them too.
 const KEYS: &[&str] = &[
-    "select", "expect.hosts", "floor.fleet", "floor.per", "parallel", "failure.tolerate", "failure.then", "stragglers", "stragglers.after",
-    "stragglers.at_most", "health", "health.http", "health.tcp", "health.unit", "health.every", "health.timeout", "health.healthy_for",
-    "health.unhealthy_for", "health.deadline", "hooks.timeout", "leave", "first_install",
+    "select",
+    "expect.hosts",
+    "floor.fleet",
+    "floor.per",
+    "parallel",
+    "failure.tolerate",
+    "failure.then",
+    "stragglers",
+    "stragglers.after",
+    "stragglers.at_most",
+    "health",
+    "health.http",
+    "health.tcp",
+    "health.unit",
+    "health.every",
+    "health.timeout",
+    "health.healthy_for",
+    "health.unhealthy_for",
+    "health.deadline",
+    "hooks.timeout",
+    "leave",
+    "first_install",
 ];
 
 /// What a recording cannot tell, by the beginning of its key: hosts judge it, and only what came of it was recorded.
@@ -121,7 +140,9 @@ impl Policy {
 
     /// What of it no recording can tell.
     pub fn not_told(&self) -> Vec<String> {
-        let of = |(key, _): &(String, String)| NOT_TOLD.iter().find(|(begin, _)| key.starts_with(begin)).map(|(_, what)| format!("{key}: {what} stands in no recording"));
+        let of = |(key, _): &(String, String)| {
+            NOT_TOLD.iter().find(|(begin, _)| key.starts_with(begin)).map(|(_, what)| format!("{key}: {what} stands in no recording"))
+        };
         self.0.iter().filter_map(of).collect()
     }
 }

@@ -1,8 +1,8 @@
 //! One deployment under another policy, beside the replay of how it went.
 
+use pilotage_coordinator_core::replay::case::Case;
 use pilotage_coordinator_core::replay::course::{Estimate, estimate};
 use pilotage_coordinator_core::replay::what_if::{Departure, Fork};
-use pilotage_coordinator_core::replay::case::Case;
 use pilotage_coordinator_core::replay::{Played, Player};
 use pilotage_coordinator_core::world::Deployment;
 use pilotage_shared::fleet::FleetSpec;

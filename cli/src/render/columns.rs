@@ -12,7 +12,8 @@ pub enum Align {
 /// Lays rows out; the first is the head. Columns in which no row but the head has anything are left out.
 pub fn columns(aligns: &[Align], rows: &[Vec<String>]) -> Vec<String> {
     let used: Vec<usize> = (0..aligns.len()).filter(|i| rows.iter().skip(1).any(|row| row.get(*i).is_some_and(|cell| !cell.is_empty()))).collect();
-    let widths: Vec<usize> = used.iter().map(|i| rows.iter().filter_map(|row| row.get(*i)).map(|cell| cell.chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> =
+        used.iter().map(|i| rows.iter().filter_map(|row| row.get(*i)).map(|cell| cell.chars().count()).max().unwrap_or(0)).collect();
     rows.iter()
         .map(|row| {
             let cells = used.iter().zip(&widths).map(|(i, width)| {
@@ -33,7 +34,8 @@ mod tests {
 
     #[test]
     fn words_stand_left_numbers_right_and_empty_columns_go() {
-        let rows = [["FLEET", "HOSTS", "NEXT", "STATE"], ["web-prod", "412", "", "settled"], ["é", "9", "", "waiting"]].map(|row| row.map(str::to_owned).to_vec());
+        let rows = [["FLEET", "HOSTS", "NEXT", "STATE"], ["web-prod", "412", "", "settled"], ["é", "9", "", "waiting"]]
+            .map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(
             columns(&[Align::Left, Align::Right, Align::Left, Align::Left], &rows),
             ["FLEET     HOSTS  STATE", "web-prod    412  settled", "é             9  waiting"]

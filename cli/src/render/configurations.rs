@@ -49,7 +49,8 @@ pub fn all(list: &[ConfigurationView], clock: &Clock) -> Vec<String> {
     }
     let held: Vec<&ConfigurationView> = list.iter().filter(|view| !view.held.is_empty()).collect();
     let mut lines = vec![format!("{}, {} held", plural(list.len(), "configuration", "configurations"), held.len())];
-    let mut rows = vec![["CONFIG", "APP", "DIGEST", "FILES", "SIZE", "VARIABLES", "SECRETS", "ADDED", "BY", "SETTLED", "HELD"].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["CONFIG", "APP", "DIGEST", "FILES", "SIZE", "VARIABLES", "SECRETS", "ADDED", "BY", "SETTLED", "HELD"].map(str::to_owned).to_vec()];
     rows.extend(list.iter().map(|view| {
         vec![
             format!("c{}", view.number),
@@ -169,7 +170,13 @@ mod tests {
 
     #[test]
     fn content_is_shown_and_of_secrets_the_names() {
-        let file = |size, secret: Option<&str>| ConfigurationFile { mode: "0400".into(), reader: "web".into(), size, digest: None, secret: secret.map(str::to_owned) };
+        let file = |size, secret: Option<&str>| ConfigurationFile {
+            mode: "0400".into(),
+            reader: "web".into(),
+            size,
+            digest: None,
+            secret: secret.map(str::to_owned),
+        };
         let files = [("app.toml", file(Some(97), None)), ("environment", file(None, None)), ("tls/key.pem", file(None, Some("web-tls")))];
         let content = ConfigurationContent {
             environment: [("LOG".to_owned(), "\u{1b}[31m".to_owned())].into(),

@@ -103,7 +103,8 @@ fn right(text: &str, note: &str) -> String {
 
 fn next(view: &Explanation, first: Option<&WaitingView>) -> Option<String> {
     let lift = first.and_then(|waiting| waiting.lift.as_deref()).map(safe);
-    let rollback = (!matches!(view.state, DeploymentState::RollingBack | DeploymentState::Ended)).then(|| format!("pilotage rollback {}", view.fleet));
+    let rollback =
+        (!matches!(view.state, DeploymentState::RollingBack | DeploymentState::Ended)).then(|| format!("pilotage rollback {}", view.fleet));
     let actions: Vec<String> = ["wait".to_owned()].into_iter().chain(lift).chain(rollback).collect();
     (!view.waiting.is_empty()).then(|| format!("next  {}", actions.join(" · ")))
 }

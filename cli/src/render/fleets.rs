@@ -33,7 +33,9 @@ pub fn applied(context: &str, answer: &FleetApplied, body: &FleetBody) -> Vec<St
         }
     }
     if body.health.is_none() && !body.first_install {
-        lines.push("      ! no health check: a host counts as healthy when its last run succeeded, and empty hosts need first_install: true".to_owned());
+        lines.push(
+            "      ! no health check: a host counts as healthy when its last run succeeded, and empty hosts need first_install: true".to_owned(),
+        );
     }
     lines.push(match (answer.dry_run, answer.created || answer.changed) {
         (true, true) => "next  nothing was changed: without --dry-run it will be".to_owned(),
@@ -108,9 +110,14 @@ pub fn one(fleet: &FleetView, clock: &Clock) -> Vec<String> {
 }
 
 fn health(health: &Health) -> String {
-    let probe = [("", &health.http.as_ref().map(ToString::to_string)), ("tcp:", &health.tcp.as_ref().map(ToString::to_string)), ("unit:", &health.unit.as_ref().map(ToString::to_string))];
+    let probe = [
+        ("", &health.http.as_ref().map(ToString::to_string)),
+        ("tcp:", &health.tcp.as_ref().map(ToString::to_string)),
+        ("unit:", &health.unit.as_ref().map(ToString::to_string)),
+    ];
     let mut parts: Vec<String> = probe.into_iter().filter_map(|(lead, value)| value.as_ref().map(|value| format!("{lead}{}", safe(value)))).collect();
-    let spans = [("every", health.every), ("healthy for", health.healthy_for), ("unhealthy for", health.unhealthy_for), ("deadline", health.deadline)];
+    let spans =
+        [("every", health.every), ("healthy for", health.healthy_for), ("unhealthy for", health.unhealthy_for), ("deadline", health.deadline)];
     parts.extend(spans.into_iter().filter_map(|(word, span)| span.map(|span| format!("{word} {span}"))));
     parts.join(" · ")
 }
@@ -121,12 +128,24 @@ mod tests {
     use crate::fleet_file;
 
     fn body() -> FleetBody {
-        FleetBody::from(&fleet_file::parse("fleet: web-prod\napp: web\nselect: env=prod\nfloor: 66%\nhealth: http://localhost:8080/healthz\n").unwrap())
+        FleetBody::from(
+            &fleet_file::parse("fleet: web-prod\napp: web\nselect: env=prod\nfloor: 66%\nhealth: http://localhost:8080/healthz\n").unwrap(),
+        )
     }
 
     fn answer() -> FleetApplied {
         let hosts: Vec<HostName> = ["h1", "h2", "h3"].map(|name| name.parse().unwrap()).into();
-        FleetApplied { fleet: "web-prod".parse().unwrap(), created: true, changed: true, dry_run: false, members: 3, floor: 2, hosts, gained: Vec::new(), lost: Vec::new() }
+        FleetApplied {
+            fleet: "web-prod".parse().unwrap(),
+            created: true,
+            changed: true,
+            dry_run: false,
+            members: 3,
+            floor: 2,
+            hosts,
+            gained: Vec::new(),
+            lost: Vec::new(),
+        }
     }
 
     #[test]
@@ -142,8 +161,12 @@ mod tests {
 
     #[test]
     fn a_dry_run_shows_who_comes_and_goes() {
-        let change = FleetApplied { created: false, dry_run: true, gained: vec!["h3".parse().unwrap()], lost: vec!["h9".parse().unwrap()], ..answer() };
-        assert_eq!(applied("prod", &change, &body())[1..], ["      gains h3", "      loses h9", "next  nothing was changed: without --dry-run it will be"]);
+        let change =
+            FleetApplied { created: false, dry_run: true, gained: vec!["h3".parse().unwrap()], lost: vec!["h9".parse().unwrap()], ..answer() };
+        assert_eq!(
+            applied("prod", &change, &body())[1..],
+            ["      gains h3", "      loses h9", "next  nothing was changed: without --dry-run it will be"]
+        );
         let same = FleetApplied { created: false, changed: false, ..answer() };
         assert_eq!(applied("prod", &same, &body())[1..], ["next  nothing to do"]);
     }

@@ -65,7 +65,8 @@ pub fn lines(view: &View) -> Vec<String> {
     }
     if s.below_floor > Millis(0) {
         let from_the_begin = s.curve.first().is_some_and(|point| point.available < s.floor);
-        let why = if from_the_begin { "from the begin: only hosts that are down are taken" } else { "by hosts that died: no other is taken meanwhile" };
+        let why =
+            if from_the_begin { "from the begin: only hosts that are down are taken" } else { "by hosts that died: no other is taken meanwhile" };
         say("floor", &[format!("fewer than {} for {}, {why}", thousands(s.floor.into()), round(s.below_floor))]);
     }
     for (n, waits) in s.waits.iter().enumerate() {
@@ -107,7 +108,11 @@ fn wrapped(label: &str, parts: &[String]) -> Vec<String> {
 fn scopes(s: &Summary) -> Vec<String> {
     let mut tightest: Vec<(&String, &(u32, u32))> = s.scopes.iter().collect();
     tightest.sort_by_key(|(_, (lowest, floor))| i64::from(*lowest) - i64::from(*floor));
-    let mut parts: Vec<String> = tightest.iter().take(SCOPES).map(|(scope, (lowest, floor))| format!("{} lowest {}, floor {}", safe(scope), thousands((*lowest).into()), thousands((*floor).into()))).collect();
+    let mut parts: Vec<String> = tightest
+        .iter()
+        .take(SCOPES)
+        .map(|(scope, (lowest, floor))| format!("{} lowest {}, floor {}", safe(scope), thousands((*lowest).into()), thousands((*floor).into())))
+        .collect();
     if tightest.len() > SCOPES {
         parts.push(format!("and {} more", tightest.len() - SCOPES));
     }

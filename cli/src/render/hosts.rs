@@ -19,7 +19,8 @@ pub fn all(hosts: &[HostView]) -> Vec<String> {
     let mut rows = vec![["HOST", "APP", "STANDING", "RUNS", "WANTED", "NOW", "LABELS"].map(str::to_owned).to_vec()];
     rows.extend(hosts.iter().flat_map(|host| {
         let empty = host.slots.is_empty().then(|| {
-            let cells = [host.host.to_string(), String::new(), standing(host.standing).to_owned(), "nothing".to_owned(), String::new(), remark(host, None)];
+            let cells =
+                [host.host.to_string(), String::new(), standing(host.standing).to_owned(), "nothing".to_owned(), String::new(), remark(host, None)];
             cells.into_iter().chain([labels(&host.labels)]).collect()
         });
         empty.into_iter().chain(host.slots.iter().map(|slot| row(host, slot)))
@@ -125,7 +126,8 @@ fn slot_lines(slot: &SlotView, clock: &Clock) -> Vec<String> {
     if !slot.health.is_empty() {
         lines.push(format!("  health    {} for {}", safe(&slot.health), coarse(Millis(slot.health_for_ms))));
     }
-    let releases = [("wanted", &slot.wanted), ("running", &slot.running), ("previous", &slot.previous), ("settled", &slot.settled), ("staged", &slot.staged)];
+    let releases =
+        [("wanted", &slot.wanted), ("running", &slot.running), ("previous", &slot.previous), ("settled", &slot.settled), ("staged", &slot.staged)];
     for (word, view) in releases {
         if let Some(view) = view {
             lines.push(format!("  {word:<8}  {}  {}", release(view), view.digest.short()));

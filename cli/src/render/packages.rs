@@ -35,7 +35,13 @@ pub fn all(packages: &[PackageView], clock: &Clock) -> Vec<String> {
 pub fn one(package: &PackageView, clock: &Clock) -> Vec<String> {
     let mut lines = vec![
         format!("{}  {}", safe(&package.package), package.digest),
-        format!("{}, {} · added by {} {} ago", plural(package.files as usize, "file", "files"), size(package.bytes), safe(&package.added.by), clock.ago(package.added.at)),
+        format!(
+            "{}, {} · added by {} {} ago",
+            plural(package.files as usize, "file", "files"),
+            size(package.bytes),
+            safe(&package.added.by),
+            clock.ago(package.added.at)
+        ),
     ];
     if !package.added.reason.is_empty() {
         lines.push(format!("reason  {}", safe(&package.added.reason)));

@@ -13,8 +13,8 @@ use pilotage_shared::name::FleetName;
 use pilotage_shared::time::{Millis, Time};
 
 use super::words::{names, plural, thousands};
-use crate::recording::{Missing, Went};
 use crate::output::safe;
+use crate::recording::{Missing, Went};
 
 pub use backtest::{Row, row, table};
 pub use said::{decision, fact};
@@ -50,7 +50,9 @@ pub struct Line {
 /// Puts lines of one moment that say the same together.
 pub fn join(lines: &mut Vec<Line>, new: Line) {
     match lines.last_mut() {
-        Some(last) if last.at == new.at && last.text == new.text && last.number.is_some() == new.number.is_some() && !new.hosts.is_empty() => last.hosts.extend(new.hosts),
+        Some(last) if last.at == new.at && last.text == new.text && last.number.is_some() == new.number.is_some() && !new.hosts.is_empty() => {
+            last.hosts.extend(new.hosts)
+        }
         Some(_) | None => lines.push(new),
     }
 }
@@ -93,7 +95,10 @@ pub fn rifts(went: &Went, since: Time) -> Vec<String> {
         // That it was started is a decision like any other.
         let lost = match (*missing, rift.records) {
             (0, 0) => return None,
-            (0, records) => format!("{} differ from what was recorded (it was killed in the middle of a commit, or restored)", plural(records, "record", "records")),
+            (0, records) => format!(
+                "{} differ from what was recorded (it was killed in the middle of a commit, or restored)",
+                plural(records, "record", "records")
+            ),
             (entries, _) => format!("{} of the history before it were not recorded", plural(entries as usize, "entry", "entries")),
         };
         Some(format!("         {:>10}  · {start}; {lost}", offset(rift.at - since)))
@@ -127,7 +132,10 @@ pub fn difference(difference: &Difference, world: &World, since: Time) -> Vec<St
         lines.extend(side('-', &difference.recorded));
     }
     lines.extend(side('+', &difference.replayed));
-    lines.push("next  - is what was recorded, + what this program decides: another version of it, a changed recording, or a defect; report it with --export".to_owned());
+    lines.push(
+        "next  - is what was recorded, + what this program decides: another version of it, a changed recording, or a defect; report it with --export"
+            .to_owned(),
+    );
     lines
 }
 
@@ -154,7 +162,11 @@ pub fn waits(waiting: &[Waiting]) -> Vec<String> {
             Cause::Batch { limit } => format!("its batch: at most {limit} in change"),
             other => other.kind().replace('-', " "),
         };
-        let hosts = if w.hosts.is_empty() { String::new() } else { format!(": {}", names(&w.hosts.iter().map(|h| h.as_str()).collect::<Vec<_>>(), w.count as usize, NAMED)) };
+        let hosts = if w.hosts.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", names(&w.hosts.iter().map(|h| h.as_str()).collect::<Vec<_>>(), w.count as usize, NAMED))
+        };
         format!("{what}{hosts}")
     };
     waiting.iter().map(one).collect()

@@ -2,8 +2,9 @@
 
 use jiff::tz::TimeZone;
 use pilotage_shared::api::v1::{
-    CoordinatorView, DeploymentState, DeploymentView, Explanation, FleetState, FleetStatus, HostCounts, HostStateWord, HostView, MissingView, MissingWhy, NoteView, OutcomeWord, ReleaseView, RunEventView,
-    RunOutcomeWord, RunView, ScopeCounts, SlotView, StandingWord, StatusView, WaitingHost, WaitingKind, WaitingView, WaveView, When,
+    CoordinatorView, DeploymentState, DeploymentView, Explanation, FleetState, FleetStatus, HostCounts, HostStateWord, HostView, MissingView,
+    MissingWhy, NoteView, OutcomeWord, ReleaseView, RunEventView, RunOutcomeWord, RunView, ScopeCounts, SlotView, StandingWord, StatusView,
+    WaitingHost, WaitingKind, WaitingView, WaveView, When,
 };
 use pilotage_shared::digest::Digest;
 
@@ -22,7 +23,17 @@ pub fn release(package: &str) -> ReleaseView {
 }
 
 fn wave(hosts: u32, new: u32, in_change: u32, failed: u32) -> WaveView {
-    WaveView { name: "all".to_owned(), hosts, new, available: new, staged: hosts, in_change, failed, old: hosts - new - in_change - failed, gate: "open".to_owned() }
+    WaveView {
+        name: "all".to_owned(),
+        hosts,
+        new,
+        available: new,
+        staged: hosts,
+        in_change,
+        failed,
+        old: hosts - new - in_change - failed,
+        gate: "open".to_owned(),
+    }
 }
 
 pub fn succeeded() -> DeploymentView {
@@ -179,7 +190,17 @@ pub fn status() -> StatusView {
         api: "v1".to_owned(),
         at: clock().now,
         revision: 918_223,
-        coordinator: CoordinatorView { version: "0.1.0".to_owned(), started_at: when("2026-11-20T03:00:00Z"), hosts: 688, unreachable: 18, unheard: 0, heartbeat_ms: 5000, backup_at: Some(when("2026-11-23T02:41:07Z")), recovering: None, recording_lost: None },
+        coordinator: CoordinatorView {
+            version: "0.1.0".to_owned(),
+            started_at: when("2026-11-20T03:00:00Z"),
+            hosts: 688,
+            unreachable: 18,
+            unheard: 0,
+            heartbeat_ms: 5000,
+            backup_at: Some(when("2026-11-23T02:41:07Z")),
+            recovering: None,
+            recording_lost: None,
+        },
         fleets: vec![fleet("api-prod", "api", FleetState::Settled, 180, 180, 119), jobs, web],
     }
 }

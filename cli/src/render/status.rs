@@ -3,8 +3,8 @@
 use pilotage_shared::api::v1::{CoordinatorView, DeploymentView, FleetState, FleetStatus, OutcomeWord, StatusView};
 
 use super::columns::{Align, columns};
-use super::{deployment, recovery};
 use super::words::{Clock, plural, release, version};
+use super::{deployment, recovery};
 use crate::output::safe;
 
 /// Every fleet, then the coordinator.
@@ -56,10 +56,14 @@ pub fn one(fleet: &FleetStatus, clock: &Clock) -> Vec<String> {
 fn headline(fleet: &FleetStatus, deployment: &DeploymentView, clock: &Clock) -> String {
     let over = deployment.over.as_ref().map_or_else(String::new, |over| format!(" over {}", release(over)));
     let blockers = deployment.waiting.iter().filter(|waiting| waiting.blocks).count();
-    let blocked = if blockers > 0 && fleet.state != FleetState::Settled { format!(", {}", plural(blockers, "blocker", "blockers")) } else { String::new() };
+    let blocked =
+        if blockers > 0 && fleet.state != FleetState::Settled { format!(", {}", plural(blockers, "blocker", "blockers")) } else { String::new() };
     let since = fleet.since.map_or_else(String::new, |since| format!(" {}", clock.ago(since)));
     let reason = if deployment.reason.is_empty() { String::new() } else { format!(", {}", safe(&deployment.reason)) };
-    let ended = deployment.outcome.filter(|word| *word != OutcomeWord::Succeeded).map_or_else(String::new, |word| format!("{} · ", deployment::outcome(word)));
+    let ended = deployment
+        .outcome
+        .filter(|word| *word != OutcomeWord::Succeeded)
+        .map_or_else(String::new, |word| format!("{} · ", deployment::outcome(word)));
     format!(
         "{}  {}{over}  {ended}{}{since}{blocked}      by {}{reason}, {}",
         deployment.id,
@@ -139,7 +143,9 @@ fn state(fleet: &FleetStatus) -> String {
 fn next(fleet: &FleetStatus) -> Option<String> {
     match fleet.state {
         FleetState::Empty => Some(format!("pilotage deploy {} VERSION", fleet.fleet)),
-        FleetState::Settled | FleetState::CatchingUp if fleet.hosts.to_follow > 0 || fleet.hosts.needs_hands > 0 => Some("pilotage hosts --behind".to_owned()),
+        FleetState::Settled | FleetState::CatchingUp if fleet.hosts.to_follow > 0 || fleet.hosts.needs_hands > 0 => {
+            Some("pilotage hosts --behind".to_owned())
+        }
         FleetState::Settled | FleetState::CatchingUp => None,
         FleetState::Unsettled => Some(format!("pilotage rollback {}", fleet.fleet)),
         FleetState::Moving | FleetState::RollingBack => Some(format!("pilotage watch {}", fleet.fleet)),

@@ -184,8 +184,7 @@ impl Coordinator {
     async fn fetch(&self, method: Method, path: &str, body: Body) -> Result<Download, ClientError> {
         let connection = self.bulk().await?;
         let request = self.request(method, path)?.body(body).map_err(bad)?;
-        let response: Response<Incoming> =
-            connection.clone().send_request(request).await.map_err(|e| self.client.address().unreachable(e))?;
+        let response: Response<Incoming> = connection.clone().send_request(request).await.map_err(|e| self.client.address().unreachable(e))?;
         Ok(Download { body: good(response).await?.into_body(), _connection: connection })
     }
 

@@ -112,7 +112,8 @@ impl Client {
         let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.host());
         request = request.header(USER_AGENT, concat!("pilotage/", env!("CARGO_PKG_VERSION")));
         if let Some(token) = &self.token {
-            let mut value = http::HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| ClientError::Request("the token has invisible characters".into()))?;
+            let mut value = http::HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+                .map_err(|_| ClientError::Request("the token has invisible characters".into()))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }

@@ -126,7 +126,9 @@ mod tests {
 
     #[test]
     fn blocks_are_found_in_any_cut() {
-        let mut buffer = BytesMut::from(&b": hello\n\nid: 7\ndata: {\"id\":7,\"at\":\"1970-01-01T00:00:01Z\",\"kind\":\"x\",\"by\":\"b\",\"text\":\"t\"}\n\nid: 8"[..]);
+        let mut buffer = BytesMut::from(
+            &b": hello\n\nid: 7\ndata: {\"id\":7,\"at\":\"1970-01-01T00:00:01Z\",\"kind\":\"x\",\"by\":\"b\",\"text\":\"t\"}\n\nid: 8"[..],
+        );
         assert_eq!(parse(&next_block(&mut buffer).unwrap()).unwrap(), None);
         assert_eq!(parse(&next_block(&mut buffer).unwrap()).unwrap().unwrap().id, 7);
         assert_eq!(next_block(&mut buffer), None);

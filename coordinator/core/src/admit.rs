@@ -49,9 +49,7 @@ pub fn admit(world: &World, input: &Input, now: Time) -> Result<Admitted, Reject
     let note = Note { by: input.by.clone(), reason: input.reason.clone(), at: now };
     let mut admitted = match &input.request {
         Request::Start { epoch } => Admitted::new(vec![Change::Started { epoch: *epoch, at: now }], Answer::Done),
-        Request::PutPackage { digest, app, version, files, bytes } => {
-            package::put(world, note, *digest, app, version, (*files, *bytes))
-        }
+        Request::PutPackage { digest, app, version, files, bytes } => package::put(world, note, *digest, app, version, (*files, *bytes)),
         Request::DeletePackage { digest } => package::delete(world, digest),
         Request::ReleasePackage { digest } => package::release(world, note, digest),
         Request::BlockPackage { digest } => package::block(world, digest, true),
@@ -103,9 +101,9 @@ fn remember(world: &World, input: &Input, idempotency: &Idempotency, now: Time, 
     admitted.changes.extend(old.map(|(_, key)| Change::Forgotten { key: key.clone() }));
     let first = IdempotencyKey { by: input.by.clone(), key: Why::default() };
     let mut mine = world.remembered.range(first..).take_while(|(k, _)| k.by == input.by).take(IDEMPOTENCY_KEYS);
-    if let Some((oldest, _)) = mine.nth(IDEMPOTENCY_KEYS - 1).and_then(|_| {
-        world.remembered_at.iter().find(|(_, k)| k.by == input.by).map(|(at, k)| (k, at))
-    }) {
+    if let Some((oldest, _)) =
+        mine.nth(IDEMPOTENCY_KEYS - 1).and_then(|_| world.remembered_at.iter().find(|(_, k)| k.by == input.by).map(|(at, k)| (k, at)))
+    {
         admitted.changes.push(Change::Forgotten { key: oldest.clone() });
     }
     let key = IdempotencyKey { by: input.by.clone(), key: idempotency.key.clone() };

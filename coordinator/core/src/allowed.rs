@@ -100,11 +100,7 @@ pub fn action(input: &Input) -> Action {
         | Request::MaintainHost { .. }
         | Request::RetireHost { .. }
         | Request::RetryHost { .. } => Action::ChangeHost,
-        Request::Deploy { .. }
-        | Request::Pause { .. }
-        | Request::Resume { .. }
-        | Request::Cancel { .. }
-        | Request::Rollback { .. } => Action::Deploy,
+        Request::Deploy { .. } | Request::Pause { .. } | Request::Resume { .. } | Request::Cancel { .. } | Request::Rollback { .. } => Action::Deploy,
         Request::Recover { .. } => Action::Recover,
         Request::Hello { hello } => Action::BeHost(hello.host.name.clone()),
         Request::Status { .. } | Request::Heartbeat { .. } | Request::Gone { .. } => itself(),

@@ -94,20 +94,23 @@ impl World {
                 let old = self.live.remove(host);
                 self.expect_from(host, old.as_ref().map(|l| l.heard_at), Some(*at));
                 let heard = old.as_ref().is_some_and(|l| l.heard && l.reachable);
-                self.live.insert(host.clone(), Live {
-                    session: *session,
-                    told: false,
-                    heard,
-                    reachable: true,
-                    seq: 0,
-                    beat: 0,
-                    heard_at: *at,
-                    ledger: *ledger,
-                    boot: *boot,
-                    came_from: *came_from,
-                    agent: agent.clone(),
-                    metrics: old.and_then(|l| l.metrics),
-                });
+                self.live.insert(
+                    host.clone(),
+                    Live {
+                        session: *session,
+                        told: false,
+                        heard,
+                        reachable: true,
+                        seq: 0,
+                        beat: 0,
+                        heard_at: *at,
+                        ledger: *ledger,
+                        boot: *boot,
+                        came_from: *came_from,
+                        agent: agent.clone(),
+                        metrics: old.and_then(|l| l.metrics),
+                    },
+                );
                 self.moved(host, t);
             }
             Change::Confirmed { host, session, ledger } => {

@@ -15,8 +15,8 @@ use pilotage_shared::time::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::world::configuration::{Configuration, Held, Pair};
-use crate::world::recovery::Verdict;
 use crate::world::load::Key;
+use crate::world::recovery::Verdict;
 use crate::world::{Because, Deployment, Fleet, Frozen, Host, IdempotencyKey, Loan, Note, Outcome, Package, Refused, Remembered};
 
 /// One change of state.
@@ -129,11 +129,16 @@ impl Change {
     /// What it is a decision about.
     pub fn about(&self) -> About<'_> {
         match self {
-            Change::Lent { host, app, .. } | Change::Withdrawn { host, app, .. } | Change::Renumbered { host, app, .. } | Change::Returned { host, app } => About::Slot(host, app),
+            Change::Lent { host, app, .. }
+            | Change::Withdrawn { host, app, .. }
+            | Change::Renumbered { host, app, .. }
+            | Change::Returned { host, app } => About::Slot(host, app),
             Change::HostPut { host } => About::Host(&host.id.name),
             Change::HostRetired { host } | Change::Quarantined { host, .. } | Change::Silent { host } => About::Host(host),
             Change::FleetPut { fleet } => About::Fleet(&fleet.spec.name),
-            Change::FleetDeleted { fleet } | Change::Froze { fleet, .. } | Change::Thawed { fleet } | Change::FleetRecovered { fleet, .. } => About::Fleet(fleet),
+            Change::FleetDeleted { fleet } | Change::Froze { fleet, .. } | Change::Thawed { fleet } | Change::FleetRecovered { fleet, .. } => {
+                About::Fleet(fleet)
+            }
             Change::Deployed { deployment } => About::Fleet(&deployment.id.fleet),
             Change::Paused { id, .. }
             | Change::Resumed { id, .. }
@@ -144,7 +149,12 @@ impl Change {
             Change::PackagePut { package } => About::App(&package.app),
             Change::ConfigurationPut { configuration } => About::App(&configuration.app),
             Change::PairsReleased { app, .. } => About::App(app),
-            Change::Started { .. } | Change::StartupOver | Change::BlockedSet { .. } | Change::Restored { .. } | Change::GoesOn { .. } | Change::Recovered => About::Everything,
+            Change::Started { .. }
+            | Change::StartupOver
+            | Change::BlockedSet { .. }
+            | Change::Restored { .. }
+            | Change::GoesOn { .. }
+            | Change::Recovered => About::Everything,
             Change::CounterRaised { .. }
             | Change::SessionBegan { .. }
             | Change::Confirmed { .. }

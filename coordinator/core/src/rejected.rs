@@ -129,7 +129,9 @@ pub enum Rejected {
         number: u32,
     },
     /// A push would take away a package that is on its way.
-    #[error("{id} brings {package}: a push of a configuration would take that away. Wait for it, cancel it, or push with --no-deploy and deploy that package with --config")]
+    #[error(
+        "{id} brings {package}: a push of a configuration would take that away. Wait for it, cancel it, or push with --no-deploy and deploy that package with --config"
+    )]
     OtherPackage {
         /// What is in course.
         id: DeploymentId,

@@ -60,7 +60,10 @@ async fn with(agents: usize, folder: &Path) {
     let before = ticks(child.id());
     tokio::time::sleep(IDLE).await;
     let used = (ticks(child.id()) - before) as f64 / IDLE.as_secs_f64();
-    say(&format!("coordinator with {agents} agents, a heartbeat every 5 s"), &format!("RSS {:.1} MB, {used:.2} % of one processor", resident(child.id()) as f64 / 1024.0));
+    say(
+        &format!("coordinator with {agents} agents, a heartbeat every 5 s"),
+        &format!("RSS {:.1} MB, {used:.2} % of one processor", resident(child.id()) as f64 / 1024.0),
+    );
     drop(hosts);
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), nix::sys::signal::Signal::SIGTERM).unwrap();
     child.wait().unwrap();

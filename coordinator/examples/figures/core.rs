@@ -45,7 +45,9 @@ fn world(hosts: usize, zones: usize) -> (World, Vec<SessionId>) {
         take(&mut world, operator(), Request::AddHost { host: name(i), labels, token: [0; 32] });
         let id = HostId { name: name(i), join: 1 };
         let hello = Hello { host: id.clone(), ledger: LedgerId([1; 16]), boot: BootId([1; 16]), last: None, versions: (1, 1), agent: Why::default() };
-        let Answer::Welcome(welcome) = take(&mut world, Principal::Host(id.clone()), Request::Hello { hello: Box::new(hello) }) else { panic!("no session") };
+        let Answer::Welcome(welcome) = take(&mut world, Principal::Host(id.clone()), Request::Hello { hello: Box::new(hello) }) else {
+            panic!("no session")
+        };
         take(&mut world, Principal::Host(id), status(welcome.session, 1, Standing::Available));
         sessions.push(welcome.session);
     }

@@ -140,7 +140,11 @@ fn gone(error: PackageError) -> Result<Option<pilotage_shared::configuration::Co
 /// Releases a configuration from hold with all packages: it failed, a person has looked.
 #[utoipa::path(post, path = "/v1/configurations/{app}/{configuration}/release", tag = "configurations", params(("app" = String, Path), ("configuration" = String, Path)),
     request_body = Because, responses((status = 200, body = ConfigurationView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn release(State(app): State<App>, At((of, configuration)): At<(String, String)>, asked: Asked<Because>) -> Result<Json<ConfigurationView>, Refused> {
+pub async fn release(
+    State(app): State<App>,
+    At((of, configuration)): At<(String, String)>,
+    asked: Asked<Because>,
+) -> Result<Json<ConfigurationView>, Refused> {
     let (of, number): (AppName, u32) = (parsed(&of)?, number(&configuration)?);
     let request = CoreRequest::ReleaseConfiguration { app: of.clone(), number };
     ask(&app, (asked.by, asked.idempotency), asked.body.reason, move |_| Ok(request)).await?;

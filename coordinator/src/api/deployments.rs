@@ -153,7 +153,11 @@ pub async fn show(State(app): State<App>, At(deployment): At<String>) -> Result<
 #[utoipa::path(post, path = "/v1/deployments/{deployment}/{action}", tag = "deployments",
     params(("deployment" = String, Path), ("action" = String, Path)), request_body = Because,
     responses((status = 200, body = DeploymentView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn act(State(app): State<App>, At((deployment, action)): At<(String, String)>, asked: Asked<Because>) -> Result<Json<DeploymentView>, Refused> {
+pub async fn act(
+    State(app): State<App>,
+    At((deployment, action)): At<(String, String)>,
+    asked: Asked<Because>,
+) -> Result<Json<DeploymentView>, Refused> {
     let id = id_of(&app, deployment).await?;
     let this = id.clone();
     let make: Make = match action.as_str() {

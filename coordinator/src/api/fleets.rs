@@ -95,9 +95,13 @@ fn describe(world: &World, spec: &FleetSpec, answer: &Answer) -> FleetApplied {
     let hosts: Vec<HostName> = members.take(NAMED).map(|h| h.id.name.clone()).collect();
     let (count, gained, lost) = match answer {
         Answer::Fleet { members, gained, lost } => (*members, gained.clone(), lost.clone()),
-        Answer::Done | Answer::Welcome(_) | Answer::Goodbye(_) | Answer::Deployment(_) | Answer::Host(_) | Answer::Package(_) | Answer::Configuration { .. } => {
-            (hosts.len() as u32, Vec::new(), Vec::new())
-        }
+        Answer::Done
+        | Answer::Welcome(_)
+        | Answer::Goodbye(_)
+        | Answer::Deployment(_)
+        | Answer::Host(_)
+        | Answer::Package(_)
+        | Answer::Configuration { .. } => (hosts.len() as u32, Vec::new(), Vec::new()),
     };
     FleetApplied {
         fleet: spec.name.clone(),
@@ -115,7 +119,12 @@ fn describe(world: &World, spec: &FleetSpec, answer: &Answer) -> FleetApplied {
 /// Deletes a fleet; its hosts keep what they run.
 #[utoipa::path(delete, path = "/v1/fleets/{fleet}", tag = "fleets", params(("fleet" = String, Path), WithReason),
     responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn delete(State(app): State<App>, At(fleet): At<String>, Params(why): Params<WithReason>, asked: Asked<Nothing>) -> Result<StatusCode, Refused> {
+pub async fn delete(
+    State(app): State<App>,
+    At(fleet): At<String>,
+    Params(why): Params<WithReason>,
+    asked: Asked<Nothing>,
+) -> Result<StatusCode, Refused> {
     let fleet: FleetName = parsed(&fleet)?;
     ask(&app, (asked.by, asked.idempotency), why.reason, move |_| Ok(Request::DeleteFleet { fleet })).await?;
     Ok(StatusCode::NO_CONTENT)

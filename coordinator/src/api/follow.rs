@@ -108,6 +108,7 @@ pub struct Place {
     responses((status = 200, body = String, content_type = "text/plain"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn put(State(app): State<App>, Caller(by): Caller, Params(of): Params<Place>, request: Request) -> Result<String, Refused> {
     let run = RunId { deployment: Some(parsed(&of.deployment)?), host: host(by)?.name, attempt: of.attempt };
-    let piece = Piece { run, app: parsed(&of.app)?, offset: of.offset, gap: of.gap, last: of.last, bytes: limited(request.into_body(), LOG_TAIL).await? };
+    let piece =
+        Piece { run, app: parsed(&of.app)?, offset: of.offset, gap: of.gap, last: of.last, bytes: limited(request.into_body(), LOG_TAIL).await? };
     Ok(app.engine.follows().take(&piece).map_or_else(String::new, |next| next.to_string()))
 }

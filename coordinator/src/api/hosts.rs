@@ -57,7 +57,9 @@ impl Filter {
         let standing = which.standing.as_ref().map(|text| {
             let word: StandingWord = serde_json::from_value(text.as_str().into()).map_err(|e| Refused::bad(e.to_string()))?;
             let known = word != StandingWord::Unknown || text == "unknown";
-            known.then_some(word).ok_or_else(|| Refused::bad(format!("standing: {text:?} is not one of available, settling, down, unknown, unreachable, unheard")))
+            known
+                .then_some(word)
+                .ok_or_else(|| Refused::bad(format!("standing: {text:?} is not one of available, settling, down, unknown, unreachable, unheard")))
         });
         Ok(Self {
             selector: which.selector.as_deref().map(parsed).transpose()?,
@@ -127,7 +129,13 @@ pub async fn add(State(app): State<App>, asked: Asked<AddHost>) -> Result<(Statu
     let answer = ask(&app, (asked.by, asked.idempotency), reason, move |_| Ok(Request::AddHost { host, labels, token: hashed })).await?;
     let id = match answer {
         Answer::Host(id) => id.to_string(),
-        Answer::Done | Answer::Welcome(_) | Answer::Goodbye(_) | Answer::Deployment(_) | Answer::Fleet { .. } | Answer::Package(_) | Answer::Configuration { .. } => name.to_string(),
+        Answer::Done
+        | Answer::Welcome(_)
+        | Answer::Goodbye(_)
+        | Answer::Deployment(_)
+        | Answer::Fleet { .. }
+        | Answer::Package(_)
+        | Answer::Configuration { .. } => name.to_string(),
     };
     Ok((StatusCode::CREATED, Json(HostAdded { host: name, id, token })))
 }
@@ -156,7 +164,12 @@ pub async fn patch(State(app): State<App>, At(host): At<String>, asked: Asked<Pa
 /// It never comes back: its loan is dropped, its session ended, its identity refused from then on.
 #[utoipa::path(delete, path = "/v1/hosts/{host}", tag = "hosts", params(("host" = String, Path), WithReason),
     responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn retire(State(app): State<App>, At(host): At<String>, Params(why): Params<WithReason>, asked: Asked<Nothing>) -> Result<StatusCode, Refused> {
+pub async fn retire(
+    State(app): State<App>,
+    At(host): At<String>,
+    Params(why): Params<WithReason>,
+    asked: Asked<Nothing>,
+) -> Result<StatusCode, Refused> {
     let host: HostName = parsed(&host)?;
     ask(&app, (asked.by, asked.idempotency), why.reason, move |_| Ok(Request::RetireHost { host })).await?;
     Ok(StatusCode::NO_CONTENT)

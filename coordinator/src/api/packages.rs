@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use http_body_util::BodyExt;
 use pilotage_coordinator_core::input::{Idempotency, Request as CoreRequest};
 use pilotage_coordinator_core::{Rejected, World};
-use pilotage_shared::api::v1::{Because, CreatePackage, ManifestKnown, Page, PackageView, Problem};
+use pilotage_shared::api::v1::{Because, CreatePackage, ManifestKnown, PackageView, Page, Problem};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::limits::{MANIFEST_MAX, UPLOAD_MAX};
 use pilotage_shared::manifest::Manifest;
@@ -41,8 +41,12 @@ impl From<PackageError> for Refused {
             source = inner.source();
         }
         match error {
-            PackageError::Build(pilotage_bundle::BuildError::Object(_) | pilotage_bundle::BuildError::Read { .. }) | PackageError::Object(_) => storage(detail),
-            PackageError::Build(_) | PackageError::Manifest(_) | PackageError::Pack(PackError::Unasked(_) | PackError::Read(_)) => Refused::new("package-invalid", detail),
+            PackageError::Build(pilotage_bundle::BuildError::Object(_) | pilotage_bundle::BuildError::Read { .. }) | PackageError::Object(_) => {
+                storage(detail)
+            }
+            PackageError::Build(_) | PackageError::Manifest(_) | PackageError::Pack(PackError::Unasked(_) | PackError::Read(_)) => {
+                Refused::new("package-invalid", detail)
+            }
             PackageError::Pack(PackError::Object(pilotage_bundle::objects::ObjectError::Io { .. })) => storage(detail),
             PackageError::Pack(PackError::Object(_)) => Refused::new("package-invalid", detail),
             PackageError::Unknown(_) => Refused::new("not-found", detail),
@@ -85,7 +89,10 @@ impl Named {
 }
 
 /// Runs blocking work on the package store.
-pub(super) async fn blocking<T: Send + 'static>(packages: &Arc<Packages>, work: impl FnOnce(&Packages) -> Result<T, PackageError> + Send + 'static) -> Result<T, Refused> {
+pub(super) async fn blocking<T: Send + 'static>(
+    packages: &Arc<Packages>,
+    work: impl FnOnce(&Packages) -> Result<T, PackageError> + Send + 'static,
+) -> Result<T, Refused> {
     let packages = packages.clone();
     let done = tokio::task::spawn_blocking(move || work(&packages)).await;
     Ok(done.map_err(|e| Refused::new("internal", e.to_string()))??)
@@ -95,7 +102,12 @@ pub(super) async fn blocking<T: Send + 'static>(packages: &Arc<Packages>, work: 
 #[utoipa::path(post, path = "/v1/packages", tag = "packages", params(Named), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = PackageView), (status = "4XX", body = Problem, content_type = "application/problem+json"),
         (status = 507, body = Problem, content_type = "application/problem+json")))]
-pub async fn upload(State(app): State<App>, Caller(by): Caller, Params(named): Params<Named>, request: Request) -> Result<(StatusCode, Json<PackageView>), Refused> {
+pub async fn upload(
+    State(app): State<App>,
+    Caller(by): Caller,
+    Params(named): Params<Named>,
+    request: Request,
+) -> Result<(StatusCode, Json<PackageView>), Refused> {
     let (app_name, version) = named.check()?;
     let (parts, body) = request.into_parts();
     let _uploading = app.packages.gate.read().await;
@@ -323,14 +335,24 @@ pub async fn show(State(app): State<App>, At(package): At<String>) -> Result<Jso
 /// Deletes a package that nobody needs; its files go with the next sweep.
 #[utoipa::path(delete, path = "/v1/packages/{package}", tag = "packages", params(("package" = String, Path), WithReason),
     responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn delete(State(app): State<App>, At(package): At<String>, Params(why): Params<WithReason>, asked: Asked<Nothing>) -> Result<StatusCode, Refused> {
+pub async fn delete(
+    State(app): State<App>,
+    At(package): At<String>,
+    Params(why): Params<WithReason>,
+    asked: Asked<Nothing>,
+) -> Result<StatusCode, Refused> {
     let digest = digest_of(&app, package).await?;
     ask(&app, (asked.by, asked.idempotency), why.reason, move |_| Ok(CoreRequest::DeletePackage { digest })).await?;
     app.packages.deleted.notify_one();
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn change(app: &App, package: String, asked: Asked<Because>, request: impl FnOnce(Digest) -> CoreRequest + Send + 'static) -> Result<Json<PackageView>, Refused> {
+async fn change(
+    app: &App,
+    package: String,
+    asked: Asked<Because>,
+    request: impl FnOnce(Digest) -> CoreRequest + Send + 'static,
+) -> Result<Json<PackageView>, Refused> {
     let digest = digest_of(app, package).await?;
     ask(app, (asked.by, asked.idempotency), asked.body.reason, move |_| Ok(request(digest))).await?;
     find_view(app, digest.to_string()).await.map(Json)

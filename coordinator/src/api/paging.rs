@@ -84,6 +84,8 @@ mod tests {
             }
         }
         assert_eq!(found, all);
-        assert!(place(Some(0), None).is_err() && place(Some(501), None).is_err() && place(None, Some("zz")).is_err() && place(None, Some("é1")).is_err());
+        assert!(
+            place(Some(0), None).is_err() && place(Some(501), None).is_err() && place(None, Some("zz")).is_err() && place(None, Some("é1")).is_err()
+        );
     }
 }

@@ -63,7 +63,9 @@ fn segments(v: &View<'_>, from: Time, until: Time, what: &str) -> Result<Vec<Seg
     match (found.is_empty(), v.recorder.standing()) {
         (false, _) => Ok(found),
         (true, Standing::Off) => Err(Refused::missing("recording: it is off (recording = false in the coordinator's configuration)".to_owned())),
-        (true, Standing::On | Standing::Lost { .. }) => Err(Refused::missing(format!("recording of {what}: it is older than what is kept (recording_keep, recording_max_mb)"))),
+        (true, Standing::On | Standing::Lost { .. }) => {
+            Err(Refused::missing(format!("recording of {what}: it is older than what is kept (recording_keep, recording_max_mb)")))
+        }
     }
 }
 

@@ -47,9 +47,8 @@ pub async fn list(State(app): State<App>, At(deployment): At<String>, Params(whi
             let has_log = |event: &str, back| Event::named(event).is_some_and(|e| logs.has(&r.app, &r.id, e, back));
             (format!("{}/{:010}", r.id.host, r.id.attempt), view::run(v.world, r, has_log))
         });
-        let wanted = views.filter(|(key, run)| {
-            place.after.as_ref().is_none_or(|a| key > a) && (!which.failed || run.outcome != RunOutcomeWord::Committed)
-        });
+        let wanted =
+            views.filter(|(key, run)| place.after.as_ref().is_none_or(|a| key > a) && (!which.failed || run.outcome != RunOutcomeWord::Committed));
         Ok(page(wanted, &place))
     });
     Ok(Json(found.await?.map_err(|e: Refused| e)?))

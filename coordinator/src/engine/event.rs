@@ -27,7 +27,17 @@ pub fn of(world: &World, change: &Change, cause: &Cause, now: Time) -> Option<En
         Change::HostPut { .. } => serde_json::Value::Null,
         other => serde_json::to_value(other).unwrap_or_default(),
     };
-    Some(Entry { v: 1, at: now.0, by: cause.by.clone(), via: via(cause.via), reason: cause.reason.to_string(), kind: kind.into(), scope, text, change })
+    Some(Entry {
+        v: 1,
+        at: now.0,
+        by: cause.by.clone(),
+        via: via(cause.via),
+        reason: cause.reason.to_string(),
+        kind: kind.into(),
+        scope,
+        text,
+        change,
+    })
 }
 
 /// The entry for a run that has ended.
@@ -213,9 +223,11 @@ fn words(world: &World, change: &Change) -> Option<(&'static str, Scope, String)
             let scope = Scope { app: Some(new.app.to_string()), fleet: Some(new.fleet.to_string()), ..Scope::default() };
             ("configuration.added", scope, format!("configuration c{} of {} is in the store", new.number, new.app))
         }
-        Change::ConfigurationDeleted { app, number } => {
-            ("configuration.deleted", Scope { app: Some(app.to_string()), ..Scope::default() }, format!("configuration c{number} of {app} is deleted"))
-        }
+        Change::ConfigurationDeleted { app, number } => (
+            "configuration.deleted",
+            Scope { app: Some(app.to_string()), ..Scope::default() },
+            format!("configuration c{number} of {app} is deleted"),
+        ),
         Change::PairsReleased { app, pairs } => {
             let name = |pair: &Pair| release(&pilotage_shared::release::Release { package: pair.package, config: pair.config, restart: 0 });
             let names: Vec<String> = pairs.iter().take(5).map(name).collect();
@@ -230,7 +242,11 @@ fn host_change(world: &World, new: &pilotage_coordinator_core::world::Host) -> (
     match world.hosts.get(name) {
         Some(old) if old.id == new.id => {
             if old.cordoned.is_some() != new.cordoned.is_some() {
-                return if new.cordoned.is_some() { ("host.cordoned", format!("{name} is not to be touched")) } else { ("host.uncordoned", format!("{name} may be touched")) };
+                return if new.cordoned.is_some() {
+                    ("host.cordoned", format!("{name} is not to be touched"))
+                } else {
+                    ("host.uncordoned", format!("{name} may be touched"))
+                };
             }
             if old.state != new.state {
                 let text = if new.state == HostState::Maintenance { "is in maintenance" } else { "is active" };

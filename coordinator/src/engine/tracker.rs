@@ -73,7 +73,9 @@ impl Tracker {
                     // Seen at its very beginning, it is watched whole; after a restart of ours it is not.
                     let whole = now - deployment.started.at < pilotage_shared::time::Millis(1000);
                     self.order.push_back(deployment.id.clone());
-                    if self.order.len() > KEPT && let Some(old) = self.order.pop_front() {
+                    if self.order.len() > KEPT
+                        && let Some(old) = self.order.pop_front()
+                    {
                         self.deployments.remove(&old);
                     }
                     let first = Watched { lowest: whole.then_some(available), waiting_since: None };

@@ -130,7 +130,12 @@ impl Packages {
         Ok(removed)
     }
 
-    fn remove_manifests(&self, of: &str, known: &BTreeSet<Digest>, stays: &mut dyn FnMut(&Digest) -> Result<(), PackageError>) -> Result<(), PackageError> {
+    fn remove_manifests(
+        &self,
+        of: &str,
+        known: &BTreeSet<Digest>,
+        stays: &mut dyn FnMut(&Digest) -> Result<(), PackageError>,
+    ) -> Result<(), PackageError> {
         let folder = self.folder.join(of);
         for entry in std::fs::read_dir(&folder).map_err(failed("list", &folder))? {
             let entry = entry.map_err(failed("list", &folder))?;

@@ -141,12 +141,7 @@ async fn go_on(by: &Principal, incoming: &mut Incoming, engine: &Handle) -> Stri
     }
 }
 
-fn ask(
-    by: &Principal,
-    request: Request,
-    outbox: Option<Arc<Outbox>>,
-    reply: tokio::sync::oneshot::Sender<Result<Answer, Refusal>>,
-) -> Ask {
+fn ask(by: &Principal, request: Request, outbox: Option<Arc<Outbox>>, reply: tokio::sync::oneshot::Sender<Result<Answer, Refusal>>) -> Ask {
     let make = Box::new(move |_: &_| Ok(request));
     Ask { by: by.clone(), via: Via::Agent, reason: Reason::default(), idempotency: None, make, outbox, reply }
 }

@@ -32,7 +32,9 @@ const RECOVERING: &[u8] = b"recovering";
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
     /// Written by a newer program.
-    #[error("a record of table {table} has version {version}, this program knows {VERSION}: start the newer program, or restore a backup made by this one")]
+    #[error(
+        "a record of table {table} has version {version}, this program knows {VERSION}: start the newer program, or restore a backup made by this one"
+    )]
     Newer {
         /// Whose.
         table: u8,

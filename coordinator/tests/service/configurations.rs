@@ -1,7 +1,9 @@
 //! Configurations through the API: pushed in parts, deployed, shown, held, released; hosts on real connections.
 
 use pilotage_client::ClientError;
-use pilotage_shared::api::v1::{ConfigurationKnown, ConfigurationPushed, ConfigurationView, DeploymentView, OutcomeWord, Page, ReleaseView, StatusView};
+use pilotage_shared::api::v1::{
+    ConfigurationKnown, ConfigurationPushed, ConfigurationView, DeploymentView, OutcomeWord, Page, ReleaseView, StatusView,
+};
 use pilotage_shared::configuration::Configuration;
 use pilotage_shared::digest::Digest;
 use serde_json::{Value, json};
@@ -73,7 +75,10 @@ async fn what_turned_back_is_held_as_a_pair_until_a_person_releases_it() {
     let id = running.add_configuration("bad", true).await.unwrap().deployment.unwrap().id;
     let _: DeploymentView = running.client.post(&format!("/v1/deployments/{id}/rollback"), &json!({"reason": "looks wrong"}), None).await.unwrap();
     let refused = problem(running.add_configuration("bad", true).await);
-    assert_eq!((refused.code.as_str(), refused.lift.as_deref()), ("configuration-held", Some("pilotage config release c1 --fleet web-prod --reason …")));
+    assert_eq!(
+        (refused.code.as_str(), refused.lift.as_deref()),
+        ("configuration-held", Some("pilotage config release c1 --fleet web-prod --reason …"))
+    );
     let view: ConfigurationView = running.client.get("/v1/configurations/web/1").await.unwrap();
     assert_eq!((view.held[0].package.as_str(), view.held[0].held.why.contains("looks wrong")), ("web@1.0.0", true));
     let released: ConfigurationView = running.client.post("/v1/configurations/web/c1/release", &json!({"reason": "mended"}), None).await.unwrap();
@@ -84,7 +89,9 @@ async fn what_turned_back_is_held_as_a_pair_until_a_person_releases_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_requests_are_refused_by_name_and_change_nothing() {
     let (running, _one, _two) = fleet().await;
-    let upload = async |text: Vec<u8>| running.client.upload::<ConfigurationKnown, _>("/v1/configurations/manifest", "text/plain", None, move |w| w.write_all(&text)).await;
+    let upload = async |text: Vec<u8>| {
+        running.client.upload::<ConfigurationKnown, _>("/v1/configurations/manifest", "text/plain", None, move |w| w.write_all(&text)).await
+    };
     assert_eq!(problem(upload(b"pilotage-configuration 9\n".to_vec()).await).code, "configuration-invalid");
     assert_eq!(problem(upload(vec![b'x'; 2 << 20]).await).code, "too-large");
     let create = async |body: Value| problem(running.client.post::<_, ConfigurationPushed>("/v1/configurations", &body, None).await).code;

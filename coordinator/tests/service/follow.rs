@@ -22,9 +22,17 @@ async fn a_run_is_watched_from_its_beginning_to_its_end() {
     running.client.post::<_, serde_json::Value>("/v1/deployments", &body, None).await.unwrap();
     assert_eq!(problem(running.client.stream("/v1/deployments/web-prod/runs/nobody/output").await).code, "not-found");
 
-    let (app, run) = (AppName::new("web").unwrap(), RunId { deployment: Some("web-prod.1".parse().unwrap()), host: HostName::new("h0").unwrap(), attempt: 1 });
+    let (app, run) =
+        (AppName::new("web").unwrap(), RunId { deployment: Some("web-prod.1".parse().unwrap()), host: HostName::new("h0").unwrap(), attempt: 1 });
     let host = Coordinator::new(running.socket(), token.clone());
-    let piece = |offset, last, text: &'static str| Piece { app: &app, run: &run, offset, gap: offset > 100, last, bytes: Bytes::from_static(text.as_bytes()) };
+    let piece = |offset, last, text: &'static str| Piece {
+        app: &app,
+        run: &run,
+        offset,
+        gap: offset > 100,
+        last,
+        bytes: Bytes::from_static(text.as_bytes()),
+    };
     assert_eq!(host.put_output(&piece(0, false, "unseen")).await.unwrap(), None, "nobody watches");
 
     let mut watched = running.client.stream(path).await.unwrap();

@@ -71,7 +71,14 @@ impl Host {
 }
 
 pub fn hello(id: &HostId) -> Hello {
-    Hello { host: id.clone(), ledger: LedgerId([id.name.as_str().len() as u8; 16]), boot: BootId([1; 16]), last: None, versions: (1, 1), agent: Why::lossy("test") }
+    Hello {
+        host: id.clone(),
+        ledger: LedgerId([id.name.as_str().len() as u8; 16]),
+        boot: BootId([1; 16]),
+        last: None,
+        versions: (1, 1),
+        agent: Why::lossy("test"),
+    }
 }
 
 struct Kind {
@@ -131,7 +138,14 @@ impl Slot {
     }
 }
 
-async fn live(heartbeat: Duration, address: Address, id: HostId, token: Secret<String>, kind: Kind, follow: &AtomicBool) -> Result<String, ClientError> {
+async fn live(
+    heartbeat: Duration,
+    address: Address,
+    id: HostId,
+    token: Secret<String>,
+    kind: Kind,
+    follow: &AtomicBool,
+) -> Result<String, ClientError> {
     let coordinator = Coordinator::new(address, token);
     let mut session = coordinator.session().await?;
     let mut decoder = Decoder::default();

@@ -4,8 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod backup;
-mod crash;
 mod configurations;
+mod crash;
 mod document;
 mod events;
 mod follow;

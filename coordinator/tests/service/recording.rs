@@ -42,7 +42,9 @@ async fn ended(client: &Client) -> OutcomeWord {
 
 /// Agents whose ledgers are new each time: as after a re-image.
 fn agents(client: &Client, tokens: &[Secret<String>], life: u8, refuses: Digest) -> Vec<Host> {
-    let one = |(i, token): (usize, &Secret<String>)| Host::refusing(client.address().clone(), &format!("h{i}"), token.clone(), life, (i == 0).then_some(refuses));
+    let one = |(i, token): (usize, &Secret<String>)| {
+        Host::refusing(client.address().clone(), &format!("h{i}"), token.clone(), life, (i == 0).then_some(refuses))
+    };
     tokens.iter().enumerate().map(one).collect()
 }
 

@@ -91,7 +91,7 @@ async fn a_retired_host_is_hung_up_on_and_never_comes_back() {
 async fn mistakes_are_said_at_once() {
     let (running, _hosts) = fleet_of(2).await;
     running.add_package("1.0.0").await;
-    let deploy = async |body: serde_json::Value| { problem(running.client.post::<_, DeploymentView>("/v1/deployments", &body, None).await) };
+    let deploy = async |body: serde_json::Value| problem(running.client.post::<_, DeploymentView>("/v1/deployments", &body, None).await);
     for (body, code) in [
         (json!({"fleet": "nobody", "package": "1.0.0"}), "unknown-fleet"),
         (json!({"fleet": "web-prod", "package": "9.9.9"}), "unknown-package"),
@@ -103,7 +103,9 @@ async fn mistakes_are_said_at_once() {
     ] {
         assert_eq!(deploy(body.clone()).await.code, code, "{body}");
     }
-    let put = async |name: &str, body: serde_json::Value| problem(running.client.put::<_, serde_json::Value>(&format!("/v1/fleets/{name}"), &body, None).await);
+    let put = async |name: &str, body: serde_json::Value| {
+        problem(running.client.put::<_, serde_json::Value>(&format!("/v1/fleets/{name}"), &body, None).await)
+    };
     for (name, body, code) in [
         ("f", json!({"fleet": "f", "app": "web", "select": "rack=none", "floor": {"fleet": "1"}}), "no-members"),
         ("f", json!({"fleet": "f", "app": "db", "select": "zone", "floor": {"fleet": "2"}}), "floor-too-high"),

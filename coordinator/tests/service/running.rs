@@ -81,7 +81,8 @@ impl Running {
         configuration.environment.insert("LOG".into(), content.into());
         configuration.secret_variables.insert("DB".into(), SecretName::new("db-password").unwrap());
         let text = configuration.encode();
-        let known: ConfigurationKnown = self.client.upload("/v1/configurations/manifest", "text/plain", None, move |w| w.write_all(text.as_bytes())).await?;
+        let known: ConfigurationKnown =
+            self.client.upload("/v1/configurations/manifest", "text/plain", None, move |w| w.write_all(text.as_bytes())).await?;
         let mut stream = Vec::new();
         pack::write(&objects, known.missing, &mut stream).unwrap();
         let path = format!("/v1/objects?manifest={}", configuration.digest());

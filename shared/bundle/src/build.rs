@@ -116,7 +116,9 @@ impl<'a> Builder<'a> {
         let left = self.limit - self.bytes;
         let (digest, size) = match self.objects.put_at_most(content, left) {
             Ok(stored) => stored,
-            Err(ObjectError::TooLong { .. }) => return hostile(&path, format!("unpacked it has more than {} bytes, which such an input may have", self.limit)),
+            Err(ObjectError::TooLong { .. }) => {
+                return hostile(&path, format!("unpacked it has more than {} bytes, which such an input may have", self.limit));
+            }
             Err(ObjectError::Source(source)) => return Err(BuildError::Content { entry: path, source }),
             Err(error) => return Err(error.into()),
         };
@@ -208,7 +210,9 @@ impl<'a> Builder<'a> {
         let wrong = |note| BuildError::AppSpec { file: name.to_owned(), note };
         let mut appspec = appspec::parse(&text).map_err(wrong)?;
         if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != name) {
-            appspec.warnings.insert(0, Note { line: 1, text: format!("there is no {wanted} in the package: this is {name} (CodeDeploy falls back to it)") });
+            appspec
+                .warnings
+                .insert(0, Note { line: 1, text: format!("there is no {wanted} in the package: this is {name} (CodeDeploy falls back to it)") });
         }
         // A link to the shared folder will stand there: what the package has would be hidden.
         for shared in appspec.ours.iter().flat_map(|ours| &ours.shared) {
@@ -223,7 +227,9 @@ impl<'a> Builder<'a> {
 
     /// What is there instead: names are case-sensitive (A5), and one may lie deeper.
     fn no_appspec(&self, wanted: Option<&str>) -> BuildError {
-        let like = |entry: &&Entry| matches!(entry.kind, Kind::File { .. }) && entry.path.rsplit('/').next().is_some_and(|n| n.to_lowercase().starts_with("appspec."));
+        let like = |entry: &&Entry| {
+            matches!(entry.kind, Kind::File { .. }) && entry.path.rsplit('/').next().is_some_and(|n| n.to_lowercase().starts_with("appspec."))
+        };
         let near = self.entries.values().find(like).map_or_else(String::new, |e| format!("; there is {:?}: name it with --appspec", e.path));
         match wanted {
             Some(name) => BuildError::NoSuchAppSpec { name: name.to_owned(), near },

@@ -75,7 +75,9 @@ pub fn build(folder: &Path, objects: &Objects) -> Result<Built, ConfigurationErr
     let spec = match read(&path) {
         Ok(text) => spec::parse(&text)?,
         Err(ConfigurationError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound && files.is_dir() => Spec::default(),
-        Err(ConfigurationError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound && folder.is_dir() => return Err(ConfigurationError::Nothing),
+        Err(ConfigurationError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound && folder.is_dir() => {
+            return Err(ConfigurationError::Nothing);
+        }
         Err(error) => return Err(error),
     };
     let mut content = BTreeMap::new();
@@ -157,7 +159,10 @@ fn join(spec: Spec, content: Content) -> Result<Configuration, ConfigurationErro
     }
     Ok(Configuration {
         environment_access: of(ENVIRONMENT, &root),
-        files: content.into_iter().map(|(path, (size, digest))| (path.clone(), configuration::File { access: of(&path, &reader), size, digest })).collect(),
+        files: content
+            .into_iter()
+            .map(|(path, (size, digest))| (path.clone(), configuration::File { access: of(&path, &reader), size, digest }))
+            .collect(),
         secret_files: secret_files.into_iter().map(|(path, secret)| (path.clone(), SecretFile { access: of(&path, &reader), secret })).collect(),
         environment,
         secret_variables,

@@ -351,7 +351,13 @@ mod tests {
         let other = Digest::of(b"other");
         let mut behind = raw.clone();
         behind.extend_from_slice(b"xx");
-        for (name, size, raw) in [(other, size, &raw[..]), (digest, size - 1, &raw[..]), (digest, size + 1, &raw[..]), (digest, size, &raw[..raw.len() / 2]), (digest, size, &behind[..])] {
+        for (name, size, raw) in [
+            (other, size, &raw[..]),
+            (digest, size - 1, &raw[..]),
+            (digest, size + 1, &raw[..]),
+            (digest, size, &raw[..raw.len() / 2]),
+            (digest, size, &behind[..]),
+        ] {
             to.remove(&digest).unwrap();
             assert!(to.import_raw(&name, size, raw).is_err());
             assert_eq!(to.list().unwrap(), []);

@@ -140,9 +140,7 @@ impl<'a> Reader<'a> {
         let bytes = if let Event::Scalar(text, ..) = &event { text.len() } else { 0 };
         self.count(Size { nodes: 1, bytes })?;
         let (anchor, value) = match event {
-            Event::Scalar(text, style, anchor, _) => {
-                (anchor, Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain })
-            }
+            Event::Scalar(text, style, anchor, _) => (anchor, Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain }),
             Event::SequenceStart(_, anchor, _) => {
                 let mut items = Vec::new();
                 loop {

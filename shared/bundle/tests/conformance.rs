@@ -14,9 +14,7 @@ fn as_recorded(spec: &AppSpec) -> Value {
         .hooks
         .iter()
         .map(|(event, scripts)| {
-            let scripts = scripts.iter().map(|s| {
-                json!({"location": s.location, "runas": s.runas, "timeout": s.timeout.as_secs(), "sudo": s.sudo})
-            });
+            let scripts = scripts.iter().map(|s| json!({"location": s.location, "runas": s.runas, "timeout": s.timeout.as_secs(), "sudo": s.sudo}));
             (event.clone(), scripts.collect())
         })
         .collect();

@@ -7,5 +7,5 @@ pub mod records;
 pub mod space;
 pub mod together;
 
-pub use together::Together;
 pub use records::{ExportError, OpenOptions, Record, RecordStore, StoreError, Unit, Write, import, import_beginning};
+pub use together::Together;

@@ -80,11 +80,7 @@ impl RecordStore {
     }
 
     /// Opens the database in a folder that we hold; a new one is made with what `fill` writes.
-    fn open_in<E: From<StoreError>>(
-        place: Place,
-        options: OpenOptions,
-        fill: impl FnOnce(&Engine) -> Result<(), E>,
-    ) -> Result<RecordStore, E> {
+    fn open_in<E: From<StoreError>>(place: Place, options: OpenOptions, fill: impl FnOnce(&Engine) -> Result<(), E>) -> Result<RecordStore, E> {
         place.drop_ballast(options.guard_bytes)?;
         let records = place.folder.join(RECORDS);
         if !records.exists() {
@@ -100,9 +96,8 @@ impl RecordStore {
         check_marker(&place.folder, engine.bytes(MARKER)?.as_deref())?;
         place.restore_ballast(options.ballast_bytes, options.guard_bytes)?;
         let kind = space::untrusted(&place.folder).map_err(failed("look at the file system of", &place.folder));
-        let warning = kind
-            .map_err(StoreError::from)?
-            .map(|kind| format!("{} lies on {kind}, where syncs and locks cannot be trusted", place.folder.display()));
+        let warning =
+            kind.map_err(StoreError::from)?.map(|kind| format!("{} lies on {kind}, where syncs and locks cannot be trusted", place.folder.display()));
         Ok(RecordStore { engine, place, options, poisoned: AtomicBool::new(false), warning })
     }
 

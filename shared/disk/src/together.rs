@@ -142,7 +142,9 @@ mod tests {
             let mut together = Together::default();
             together.create_dirs(names[2].parent().unwrap(), 0o700).unwrap();
             names.iter().for_each(|name| together.replace(name, b"new", 0o600).unwrap());
-            if finish { together.finish().unwrap() }
+            if finish {
+                together.finish().unwrap()
+            }
         };
         write(false);
         assert_eq!(fs::read_to_string(&names[0]).unwrap(), "old");

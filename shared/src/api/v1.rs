@@ -19,14 +19,18 @@ mod status;
 mod time;
 mod waiting;
 
-pub use configuration::{ConfigurationContent, ConfigurationFile, ConfigurationKnown, ConfigurationPushed, ConfigurationView, CreateConfiguration, HeldWithView};
+pub use configuration::{
+    ConfigurationContent, ConfigurationFile, ConfigurationKnown, ConfigurationPushed, ConfigurationView, CreateConfiguration, HeldWithView,
+};
 pub use deployment::{CreateDeployment, DeploymentState, DeploymentView, OutcomeWord, WaveView};
 pub use event::EventView;
-pub use fleet::{Expect, Failure, FailureThen, FleetApplied, FleetBody, FleetBodyError, FleetView, Floor, Health, Hooks, Leave, StragglersBody, StragglersThen};
+pub use fleet::{
+    Expect, Failure, FailureThen, FleetApplied, FleetBody, FleetBodyError, FleetView, Floor, Health, Hooks, Leave, StragglersBody, StragglersThen,
+};
 pub use host::{AddHost, HostAdded, HostStateWord, HostView, LoanView, PatchHost, RefusalView, RunNow, SlotView, StandingWord};
 pub use package::{CreatePackage, HeldView, ManifestKnown, PackageView};
 pub use problem::Problem;
-pub use recovery::{FleetRecovery, InCourseView, RecoveringView, Recover, RecoveryThen, RecoveryView, RunsView};
+pub use recovery::{FleetRecovery, InCourseView, Recover, RecoveringView, RecoveryThen, RecoveryView, RunsView};
 pub use run::{RunEventView, RunOutcomeWord, RunView};
 pub use status::{BackupView, CoordinatorView, FleetState, FleetStatus, HostCounts, MakeBackup, ScopeCounts, StatusView};
 pub use time::{Span, When, WhenError};

@@ -105,7 +105,11 @@ fn what_everything_leaves_is_what_there_is() {
     let after = tempfile::tempdir().unwrap();
     recording.rebuild(Crash { after: recording.end(), fate: Fate::Kept }, after.path()).unwrap();
     let list = |dir: &Path| {
-        let out = std::process::Command::new("sh").args(["-c", "find . | sort; ls -l e | cut -c 1-10; cat e/b copy file; readlink e/c"]).current_dir(dir).output().unwrap();
+        let out = std::process::Command::new("sh")
+            .args(["-c", "find . | sort; ls -l e | cut -c 1-10; cat e/b copy file; readlink e/c"])
+            .current_dir(dir)
+            .output()
+            .unwrap();
         String::from_utf8(out.stdout).unwrap()
     };
     assert_eq!(list(after.path()), list(dir.path()));

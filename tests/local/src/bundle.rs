@@ -35,8 +35,18 @@ impl<'a> Bundle<'a> {
         fs::create_dir(&folder).unwrap();
         let (files, more) = (String::new(), String::new());
         Bundle {
-            world, folder, number, scripts: 0, appspec: "appspec.yml", files, hooks: Vec::new(), more, text: None, flags: Vec::new(),
-            environment: Vec::new(), archive: None,
+            world,
+            folder,
+            number,
+            scripts: 0,
+            appspec: "appspec.yml",
+            files,
+            hooks: Vec::new(),
+            more,
+            text: None,
+            flags: Vec::new(),
+            environment: Vec::new(),
+            archive: None,
         }
     }
 

@@ -62,8 +62,19 @@ use cases;
 
 /// In the order of the reference.
 pub fn all() -> Vec<Case> {
-    let sections =
-        [appspec::all, files::all, exists::all, cleanup::all, permissions::all, hooks::all, execution::all, bundles::all, command::all, ours::all, wild::all];
+    let sections = [
+        appspec::all,
+        files::all,
+        exists::all,
+        cleanup::all,
+        permissions::all,
+        hooks::all,
+        execution::all,
+        bundles::all,
+        command::all,
+        ours::all,
+        wild::all,
+    ];
     sections.iter().flat_map(|section| section()).chain(conformance::all()).collect()
 }
 

@@ -79,7 +79,8 @@ pub fn main() -> ExitCode {
             println!("\n---- {name}\n{why}");
         }
     }
-    let (good, gaps, skipped) = (count(|v| matches!(v, Verdict::Good)), count(|v| matches!(v, Verdict::Gap)), count(|v| matches!(v, Verdict::Skipped)));
+    let (good, gaps, skipped) =
+        (count(|v| matches!(v, Verdict::Good)), count(|v| matches!(v, Verdict::Gap)), count(|v| matches!(v, Verdict::Skipped)));
     let result = if bad == 0 { "ok" } else { "FAILED" };
     let took = begin.elapsed().as_secs_f32();
     println!("\ntest result: {result}. {good} passed; {bad} failed; {gaps} known gaps; {skipped} skipped without root; finished in {took:.1}s");

@@ -29,7 +29,11 @@ fn table() -> String {
     let count = |wanted: Stand| ITEMS.iter().filter(|(_, stand, _)| *stand == wanted).count();
     let (same, better, different) = (count(Stand::Same), count(Stand::Better), count(Stand::Different));
     let gaps = all.iter().filter(|case| gaps::of(&case.name()).is_some()).count();
-    let _ = writeln!(text, "\n{same} items are the same, {better} better, {different} different on purpose; {} cases, {gaps} of them known gaps.", all.len());
+    let _ = writeln!(
+        text,
+        "\n{same} items are the same, {better} better, {different} different on purpose; {} cases, {gaps} of them known gaps.",
+        all.len()
+    );
     text
 }
 
@@ -59,10 +63,12 @@ mod tests {
 
     #[test]
     fn every_case_has_its_item_and_every_item_its_case() {
-        let (known, asked): (BTreeSet<&str>, BTreeSet<&str>) = (ITEMS.iter().map(|(item, _, _)| *item).collect(), cases::all().iter().map(|c| c.item).collect());
+        let (known, asked): (BTreeSet<&str>, BTreeSet<&str>) =
+            (ITEMS.iter().map(|(item, _, _)| *item).collect(), cases::all().iter().map(|c| c.item).collect());
         assert_eq!(known.len(), ITEMS.len(), "an item stands twice");
         assert!(asked.is_subset(&known), "{:?}", asked.difference(&known));
-        let unasked: Vec<&str> = ITEMS.iter().filter(|(item, stand, _)| *stand != Stand::NotHere && !asked.contains(item)).map(|(item, _, _)| *item).collect();
+        let unasked: Vec<&str> =
+            ITEMS.iter().filter(|(item, stand, _)| *stand != Stand::NotHere && !asked.contains(item)).map(|(item, _, _)| *item).collect();
         assert!(unasked.is_empty(), "{unasked:?}: an item without a case is a promise that nobody looks at");
     }
 }

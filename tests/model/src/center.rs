@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use pilotage_coordinator_core::input::{Via, What};
-use pilotage_coordinator_core::world::{Host, Settings};
 use pilotage_coordinator_core::world::load::Record;
+use pilotage_coordinator_core::world::{Host, Settings};
 use pilotage_coordinator_core::{Answer, Change, Input, Rejected, Request, World, admit};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::fleet::{FleetSpec, OnFailure, OnLeave};

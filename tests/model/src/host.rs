@@ -105,7 +105,25 @@ impl Host {
         let (slot, memory) = (Slot::default(), Some(Memory::default()));
         let (basis, used_basis) = (None, None);
         let (up, died, proved, blind, drains) = (false, false, false, false, false);
-        Host { number, record, slot, run: None, memory, basis, used_basis, up, died, proved, blind, drains, split: None, settling, meant: Vec::new(), begun: None, ledgers }
+        Host {
+            number,
+            record,
+            slot,
+            run: None,
+            memory,
+            basis,
+            used_basis,
+            up,
+            died,
+            proved,
+            blind,
+            drains,
+            split: None,
+            settling,
+            meant: Vec::new(),
+            begun: None,
+            ledgers,
+        }
     }
 
     /// Measured, with no delay but that of proving itself: time stands still.

@@ -246,7 +246,14 @@ fn deliver(state: &mut State, frame: &Frame) -> bool {
 fn connect(center: &mut Center, host: &mut Host, i: usize, heard: bool) {
     host.leave();
     let id = center.identity(i);
-    let hello = Hello { host: id.clone(), ledger: host.record.ledger, boot: BootId::default(), last: host.record.last, versions: (VERSION, VERSION), agent: Why::default() };
+    let hello = Hello {
+        host: id.clone(),
+        ledger: host.record.ledger,
+        boot: BootId::default(),
+        last: host.record.last,
+        versions: (VERSION, VERSION),
+        agent: Why::default(),
+    };
     if let Ok(Answer::Welcome(welcome)) = center.input(Principal::Host(id.clone()), Request::Hello { hello: Box::new(hello) })
         && heard
         && !host.welcomed(&welcome)

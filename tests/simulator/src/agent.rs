@@ -163,7 +163,10 @@ impl Agent {
     /// Takes an intent, or says by which rule it is dropped.
     fn take(&mut self, machine: &mut Machine, intent: Intent, uptime: Uptime) -> Option<Rule> {
         let slot = machine.disk.slots.entry(intent.app.clone()).or_default();
-        let memory = self.apps.entry(intent.app.clone()).or_insert_with(|| Box::new(App::new(uptime, machine.lives.get(&intent.app).cloned().unwrap_or_default())));
+        let memory = self
+            .apps
+            .entry(intent.app.clone())
+            .or_insert_with(|| Box::new(App::new(uptime, machine.lives.get(&intent.app).cloned().unwrap_or_default())));
         match receive(slot, &memory.held, self.session.as_ref().map(|s| &s.id), &intent) {
             Received::Drop(Dropped::Session) => Some(Rule::R3),
             Received::Drop(Dropped::Older(_) | Dropped::Jump(_)) => Some(Rule::R5),

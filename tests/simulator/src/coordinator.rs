@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pilotage_coordinator_core::replay::codec::{MAGIC, Writer};
-use pilotage_coordinator_core::world::{Settings, Slot};
 use pilotage_coordinator_core::world::load::Record;
+use pilotage_coordinator_core::world::{Settings, Slot};
 use pilotage_coordinator_core::{Answer, Change, Input, Key, Rejected, Touched, World, admit, plan};
 use pilotage_shared::health::HealthNote;
 use pilotage_shared::name::{FleetName, HostName, Reason};

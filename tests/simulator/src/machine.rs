@@ -196,7 +196,12 @@ impl Machine {
             to: target(entry.release),
             from: entry.from.map(target),
             hook_timeout: Millis::seconds(60),
-            contract: Contract { application: String::new(), deployment_group: String::new(), deployment_group_id: None, deployment_id: String::new() },
+            contract: Contract {
+                application: String::new(),
+                deployment_group: String::new(),
+                deployment_group_id: None,
+                deployment_id: String::new(),
+            },
             variables: BTreeMap::new(),
             changes: Default::default(),
             proofs: Vec::new(),

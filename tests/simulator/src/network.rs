@@ -30,8 +30,7 @@ pub struct Rates {
 
 impl Rates {
     /// Everything arrives, at once and in order.
-    pub const CALM: Rates =
-        Rates { lost: 0, repeated: 0, late: 0, late_by: Millis(0), fastest: Millis(10), slowest: Millis(10) };
+    pub const CALM: Rates = Rates { lost: 0, repeated: 0, late: 0, late_by: Millis(0), fastest: Millis(10), slowest: Millis(10) };
 }
 
 /// Which way is cut.

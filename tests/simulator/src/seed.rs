@@ -138,5 +138,13 @@ pub fn run_at(seed: u64, scale: Scale) -> Report {
     for (kind, n) in &sim.network.tally {
         coverage.count_many("network", kind, *n);
     }
-    Report { seed, broken: sim.promises.broken.clone(), coverage, steps: sim.steps(), trace: sim.trace.lines().cloned().collect(), digest: sim.trace.digest(), deeds }
+    Report {
+        seed,
+        broken: sim.promises.broken.clone(),
+        coverage,
+        steps: sim.steps(),
+        trace: sim.trace.lines().cloned().collect(),
+        digest: sim.trace.digest(),
+        deeds,
+    }
 }

@@ -224,7 +224,8 @@ mod tests {
     /// As if it were forbidden that a deployment turns back.
     fn turns_back(deeds: &[Deed]) -> Ran {
         let mut stage = Stage::new();
-        let turned = |stage: &Stage| stage.sim.coordinator.world().is_some_and(|w| w.deployments.values().any(|d| matches!(d.course, Course::Back { .. })));
+        let turned =
+            |stage: &Stage| stage.sim.coordinator.world().is_some_and(|w| w.deployments.values().any(|d| matches!(d.course, Course::Back { .. })));
         let at = deeds.iter().position(|deed| {
             stage.perform(deed);
             turned(&stage)
@@ -243,10 +244,13 @@ mod tests {
         // A host, a fleet, a good version and a bad one, each deployed and waited for.
         assert!(story.len() <= 9, "{text}");
         assert!(!text.contains("network") && !text.contains("luck") && text.contains("deploy web 1.1.0"), "{text}");
-        let read: Vec<Deed> = story.iter().map(|line| match story::command::parse(line) {
-            Ok(story::command::Command::Do(deed)) => deed,
-            other => panic!("{line}: {other:?}"),
-        }).collect();
+        let read: Vec<Deed> = story
+            .iter()
+            .map(|line| match story::command::parse(line) {
+                Ok(story::command::Command::Do(deed)) => deed,
+                other => panic!("{line}: {other:?}"),
+            })
+            .collect();
         assert!(turns_back(&read).broken.is_some(), "{text}");
     }
 }

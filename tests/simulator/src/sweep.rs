@@ -154,7 +154,13 @@ mod tests {
     fn all_cores_together_meet_what_one_does() {
         let swept = check(6, false, 6);
         let mut coverage = Coverage::default();
-        let steps: u64 = (1..=6).map(|number| seed::run(number, 0)).map(|report| { coverage.join(&report.coverage); report.steps }).sum();
+        let steps: u64 = (1..=6)
+            .map(|number| seed::run(number, 0))
+            .map(|report| {
+                coverage.join(&report.coverage);
+                report.steps
+            })
+            .sum();
         assert_eq!((swept.coverage, swept.steps), (coverage, steps));
     }
 

@@ -102,7 +102,13 @@ pub fn change(change: &Change) -> String {
         Change::BlockedSeen { version } => format!("· newer blocked list {version}"),
         Change::Heard { host, seq, beat, .. } => format!("· heard {host} {seq}/{beat}"),
         Change::Lent { host, loan, .. } => {
-            format!("· lent {host} generation {} {} for {} while_down {}", loan.generation, loan.release.package.short(), loan.deployment, loan.while_down)
+            format!(
+                "· lent {host} generation {} {} for {} while_down {}",
+                loan.generation,
+                loan.release.package.short(),
+                loan.deployment,
+                loan.while_down
+            )
         }
         other => {
             let text = format!("{other:?}");

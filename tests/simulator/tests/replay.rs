@@ -51,7 +51,8 @@ fn replay(pieces: &[Piece], each: &mut dyn FnMut(&Turn)) -> Result<(), String> {
 fn through_a_checkpoint(player: &mut Player) -> Result<(), String> {
     let again = Checkpoint::of(&player.world, &player.dirty, player.now).world();
     let old = &player.world;
-    let same = (again.live == old.live, again.due == old.due, again.groups == old.groups, again.strays == old.strays, again.member_of == old.member_of);
+    let same =
+        (again.live == old.live, again.due == old.due, again.groups == old.groups, again.strays == old.strays, again.member_of == old.member_of);
     if same != (true, true, true, true, true) {
         return Err(format!("a checkpoint is not the whole world: {same:?}\n{:?}\n{:?}", again.due, old.due));
     }

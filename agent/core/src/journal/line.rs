@@ -79,7 +79,13 @@ mod tests {
         let whole = lines.concat();
         for cut in 0..whole.len() {
             let (journal, good) = parse(&whole[..cut]).unwrap();
-            let ends = lines.iter().scan(0, |at, l| { *at += l.len(); Some(*at) }).filter(|end| *end <= cut);
+            let ends = lines
+                .iter()
+                .scan(0, |at, l| {
+                    *at += l.len();
+                    Some(*at)
+                })
+                .filter(|end| *end <= cut);
             assert_eq!((journal.records().len(), good), (ends.clone().count(), ends.last().unwrap_or(0)));
         }
         // The last line swallows what is before it when the end between them is damaged; then it is torn.

@@ -79,7 +79,9 @@ fn forward(request: &Request, plan: &Plan, journal: &Journal, sight: &Sight) -> 
         match journal.end(task) {
             None if skipped(passed, task) => continue,
             None => return boundary(plan, request, journal, sight, task),
-            Some(End::Good { .. }) if rebooted_after_start(journal, sight, task) => return turn(plan, Why::lossy("the host was rebooted in the middle of the run")),
+            Some(End::Good { .. }) if rebooted_after_start(journal, sight, task) => {
+                return turn(plan, Why::lossy("the host was rebooted in the middle of the run"));
+            }
             Some(End::Good { .. }) => {}
             Some(End::Failed(failure)) if failure.cause.again(false) => return boundary(plan, request, journal, sight, task),
             Some(End::Failed(_)) if again_at(plan, journal, sight, task).is_some() => {

@@ -48,7 +48,9 @@ pub fn receive(slot: &Slot, held: &Held, session: Option<&SessionId>, intent: &I
         return Received::Drop(Dropped::Jump(slot.seen));
     }
     let known = held.intent.as_ref().filter(|k| k.session == intent.session);
-    if known.is_some_and(|k| k.generation == intent.generation && intent.answers < k.answers || k.generation > intent.generation && !planted(Bug::IntentOlder)) {
+    if known.is_some_and(|k| {
+        k.generation == intent.generation && intent.answers < k.answers || k.generation > intent.generation && !planted(Bug::IntentOlder)
+    }) {
         return Received::Drop(Dropped::OlderAnswer);
     }
     let record = (intent.generation > slot.seen).then(|| Box::new(Slot { seen: intent.generation, ..slot.clone() }));

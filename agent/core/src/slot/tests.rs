@@ -95,7 +95,13 @@ impl Case {
     }
 
     fn in_run(outcome: RunSight) -> Case {
-        let run = RunEntry { attempt: 4, kind: RunKind::Activate(Generation(10)), deployment: Some(deployment(2)), release: release(2), from: Some(release(1)) };
+        let run = RunEntry {
+            attempt: 4,
+            kind: RunKind::Activate(Generation(10)),
+            deployment: Some(deployment(2)),
+            release: release(2),
+            from: Some(release(1)),
+        };
         let slot = Slot { spent: Generation(10), run: Some(run), attempts: 4, ..Case::default().slot };
         Case { slot, run: outcome, ..Case::default() }
     }
@@ -324,7 +330,10 @@ fn r27_what_is_gone_is_started_again_by_a_run_without_a_loan() {
 
 #[test]
 fn r27_however_it_ends_nothing_is_decided_by_it() {
-    let slot = Slot { run: Some(RunEntry { attempt: 4, kind: RunKind::Again, deployment: None, release: release(1), from: Some(release(1)) }), ..Case::default().slot };
+    let slot = Slot {
+        run: Some(RunEntry { attempt: 4, kind: RunKind::Again, deployment: None, release: release(1), from: Some(release(1)) }),
+        ..Case::default().slot
+    };
     let why = || Why::lossy("it does not start");
     for outcome in [Outcome::Committed, Outcome::NeedsHands { why: why() }, Outcome::NotBegun { why: why() }] {
         let Act::Close { record } = (Case { slot: slot.clone(), run: RunSight::Ended(outcome), ..Case::default() }).next() else { panic!() };

@@ -89,7 +89,12 @@ mod tests {
     fn golden(host: &[(&str, &str)], variables: &[(&str, &str)]) -> String {
         let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let account = Account { name: "deploy".into(), uid: 7, gid: 7, home: "/home/deploy".into(), shell: "/bin/bash".into() };
-        let contract = Contract { application: "web".into(), deployment_group: "web-prod".into(), deployment_group_id: None, deployment_id: "web-prod.87".into() };
+        let contract = Contract {
+            application: "web".into(),
+            deployment_group: "web-prod".into(),
+            deployment_group_id: None,
+            deployment_id: "web-prod.87".into(),
+        };
         let all = environment(&account, &contract, "ApplicationStart", &map(variables), &map(host));
         all.iter().map(|(k, v)| format!("{k}={v}\n")).collect()
     }
@@ -107,7 +112,9 @@ mod tests {
     fn the_contract_outranks_the_hosts_variables_and_those_the_hosts_files() {
         let found = golden(&[("LANG", "de_DE.UTF-8"), ("A", "1")], &[("A", "2"), ("LIFECYCLE_EVENT", "x"), ("B=", "x"), ("C", "x\0")]);
         assert_eq!(found, format!("A=2\n{}", GOLDEN.replace("C.UTF-8", "de_DE.UTF-8")));
-        assert!(golden(&[("PATH", "/snap/bin:/usr/bin")], &[]).contains("PATH=/snap/bin:/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin:/bin\n"));
+        assert!(
+            golden(&[("PATH", "/snap/bin:/usr/bin")], &[]).contains("PATH=/snap/bin:/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin:/bin\n")
+        );
     }
 
     #[test]

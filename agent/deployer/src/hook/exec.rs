@@ -111,7 +111,8 @@ fn start(program: &Program) -> ExecError {
         None => Command::new(&program.path),
     };
     let source = command.args(&program.args).env_clear().envs(&program.environment).exec();
-    let hint = if carriage_return(program) { ": its first line ends in a carriage return (written on Windows); save it with Unix line ends" } else { "" };
+    let hint =
+        if carriage_return(program) { ": its first line ends in a carriage return (written on Windows); save it with Unix line ends" } else { "" };
     ExecError::Exec { path: program.path.display().to_string(), hint, source }
 }
 

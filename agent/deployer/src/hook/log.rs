@@ -286,7 +286,17 @@ mod tests {
         check(b"one\n\xff two\n\nlast without end", |text, log| {
             let lines: Vec<&str> = text.lines().collect();
             let behind: Vec<&str> = lines.iter().map(|l| &l[20..]).collect();
-            assert_eq!(behind, ["LifecycleEvent - ApplicationStart", "Script - scripts/start.sh", "[stdout]one", "[stdout]\u{fffd} two", "[stdout]", "[stdout]last without end"]);
+            assert_eq!(
+                behind,
+                [
+                    "LifecycleEvent - ApplicationStart",
+                    "Script - scripts/start.sh",
+                    "[stdout]one",
+                    "[stdout]\u{fffd} two",
+                    "[stdout]",
+                    "[stdout]last without end"
+                ]
+            );
             let shape: String = lines[0][..20].chars().map(|c| if c.is_ascii_digit() { 'd' } else { c }).collect();
             assert_eq!(shape, "dddd-dd-dd dd:dd:dd ");
             assert_eq!(log.last_line(), "last without end");

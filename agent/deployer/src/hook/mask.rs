@@ -128,7 +128,18 @@ impl Masks {
 
     /// A reader that gives what `from` gives, masked.
     pub fn reader<'a, R: Read>(&'a self, from: R) -> Masked<'a, R> {
-        Masked { from, masks: self, at: 0, held: VecDeque::new(), begin: 0, found: VecDeque::new(), last: None, ready: Vec::new(), given: 0, chunk: vec![0; CHUNK] }
+        Masked {
+            from,
+            masks: self,
+            at: 0,
+            held: VecDeque::new(),
+            begin: 0,
+            found: VecDeque::new(),
+            last: None,
+            ready: Vec::new(),
+            given: 0,
+            chunk: vec![0; CHUNK],
+        }
     }
 }
 

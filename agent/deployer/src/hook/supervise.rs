@@ -191,6 +191,7 @@ fn keep(order: &Order, result: &order::Result) -> Result<(), SuperviseError> {
     fs::create_dir_all("results").map_err(|e| SuperviseError::Io("make results", e))?;
     let text = serde_json::to_vec(result).map_err(SuperviseError::Form)?;
     let (name, aside) = (result_name(order.number), format!("{}.new", result_name(order.number)));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(|e| SuperviseError::Io("keep the result", e))?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(|e| SuperviseError::Io("keep the result", e))?;
     file.write_all(&text).and_then(|()| fs::rename(&aside, &name)).map_err(|e| SuperviseError::Io("keep the result", e))
 }

@@ -151,7 +151,10 @@ mod tests {
             acl.give(&mut meta);
             text(&meta, ACCESS)
         };
-        assert_eq!((given(0o600), given(0o777)), ("user::6 user:5:7 group::0 mask::0 other::0".into(), "user::7 user:5:7 group::7 mask::7 other::7".into()));
+        assert_eq!(
+            (given(0o600), given(0o777)),
+            ("user::6 user:5:7 group::0 mask::0 other::0".into(), "user::7 user:5:7 group::7 mask::7 other::7".into())
+        );
     }
 
     #[test]

@@ -98,7 +98,13 @@ pub fn decide(from: &From, source: &Source, spec: &Spec, doubts: &mut Vec<Instal
 }
 
 /// Takes out of the plan what is not installed because something else stands there and stays. Says where something stands.
-fn leave_what_stays(plan: &mut InstallPlan, record: &Record, source: &Source, exists: Exists, doubts: &mut Vec<InstallError>) -> Result<BTreeSet<PathBuf>, InstallError> {
+fn leave_what_stays(
+    plan: &mut InstallPlan,
+    record: &Record,
+    source: &Source,
+    exists: Exists,
+    doubts: &mut Vec<InstallError>,
+) -> Result<BTreeSet<PathBuf>, InstallError> {
     let (mut retained, mut standing, mut places) = (Vec::new(), BTreeSet::new(), Places::default());
     for (to, item) in &plan.items {
         let Some(place) = places.reachable(to)? else { continue };

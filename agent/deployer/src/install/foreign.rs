@@ -42,7 +42,9 @@ pub fn item(overwritten: &Overwritten) -> Item {
 /// Copies what this run has overwritten to where it outlives the run, durable with all else that is `together`. Can be done again.
 pub fn take(folder: &Path, record: &Record, decision: &Decision, copies: &Copies, together: &mut Together) -> Result<(), InstallError> {
     for kept in record.kept.iter().chain(&decision.kept) {
-        let (Was::File { meta, copy, .. }, Some(Overwritten { what: What::File(name), .. })) = (&kept.was, decision.installed.overwritten.get(&kept.path)) else {
+        let (Was::File { meta, copy, .. }, Some(Overwritten { what: What::File(name), .. })) =
+            (&kept.was, decision.installed.overwritten.get(&kept.path))
+        else {
             continue;
         };
         if *name != format!("{}-{copy}", record.stamp) {
@@ -50,7 +52,8 @@ pub fn take(folder: &Path, record: &Record, decision: &Decision, copies: &Copies
         }
         let Some(mut content) = copies.read(*copy)? else { continue };
         together.create_dirs(folder, 0o755)?;
-        let open = nix::fcntl::open(folder, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map_err(InstallError::io("open", folder))?;
+        let open = nix::fcntl::open(folder, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(InstallError::io("open", folder))?;
         make(open.as_fd(), name, Content::File(&mut content), meta, &folder.join(name))?;
         let path = folder.join(name);
         together.content(fs::File::open(&path).map_err(InstallError::io("open", &path))?, &path);

@@ -121,7 +121,9 @@ fn foreign(folder: &Path, known: &BTreeSet<&PathBuf>, copies: &mut Copies, kept:
             }
             (budget.bytes, budget.count) = (budget.bytes - size, budget.count - 1);
             // Foreign things come and go while we look: what is gone now was not there.
-            if let Ok(was) = copies.keep(&path) && was != Was::Absent {
+            if let Ok(was) = copies.keep(&path)
+                && was != Was::Absent
+            {
                 kept.push(Kept { path: path.clone(), was, foreign: true });
             }
         }

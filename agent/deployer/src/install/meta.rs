@@ -34,13 +34,7 @@ pub struct Meta {
 impl Meta {
     /// Of a stat, without attributes: all that a link has.
     pub fn of(stat: &FileStat) -> Self {
-        Self {
-            mode: stat.st_mode & 0o7777,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            mtime: (stat.st_mtime, stat.st_mtime_nsec),
-            attributes: Vec::new(),
-        }
+        Self { mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, mtime: (stat.st_mtime, stat.st_mtime_nsec), attributes: Vec::new() }
     }
 
     /// Of an open file or folder.

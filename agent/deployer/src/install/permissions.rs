@@ -17,7 +17,13 @@ use crate::place;
 
 /// Gives the plan's items their final meta, and the folders that will be made theirs. Owners are looked up now: a hook of
 /// BeforeInstall may have made them (E11), so an unknown one goes to `doubts`. Gives the contexts that were given, by path.
-pub fn apply(spec: &Spec, plan: &mut InstallPlan, made: &BTreeSet<PathBuf>, fresh: &Meta, doubts: &mut Vec<InstallError>) -> Result<Rules, InstallError> {
+pub fn apply(
+    spec: &Spec,
+    plan: &mut InstallPlan,
+    made: &BTreeSet<PathBuf>,
+    fresh: &Meta,
+    doubts: &mut Vec<InstallError>,
+) -> Result<Rules, InstallError> {
     let (mut hit, mut rules) = (BTreeSet::<PathBuf>::new(), Rules::new());
     for permission in &spec.permissions {
         let change = match Change::of(permission) {
@@ -184,8 +190,16 @@ mod tests {
         for case in globs {
             let (pattern, name) = (case["in"][0].as_str().unwrap(), case["in"][1].as_str().unwrap());
             let permission = Permission {
-                object: "/o".into(), pattern: pattern.into(), except: Vec::new(), of_files: true, of_folders: true,
-                mode: None, owner: None, group: None, acls: None, context: None,
+                object: "/o".into(),
+                pattern: pattern.into(),
+                except: Vec::new(),
+                of_files: true,
+                of_folders: true,
+                mode: None,
+                owner: None,
+                group: None,
+                acls: None,
+                context: None,
             };
             // `**` is no glob of names but all depths.
             let found = meant(&permission, Path::new("/o"), &Path::new("/o").join(name));
@@ -196,9 +210,19 @@ mod tests {
     #[test]
     fn globs_know_the_star_alone() {
         for (pattern, name, expected) in [
-            ("*", "a", true), ("*.sh", "a.sh", true), ("*.sh", "a.shx", false), ("a*c", "abc", true), ("a*c", "ac", true),
-            ("a*b*c", "a1b2c", true), ("a*b*c", "acb", false), ("a", "a", true), ("a", "ab", false), ("[a]", "a", false),
-            ("?", "a", false), ("ab*ba", "aba", false), ("", "a", false),
+            ("*", "a", true),
+            ("*.sh", "a.sh", true),
+            ("*.sh", "a.shx", false),
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "acb", false),
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("[a]", "a", false),
+            ("?", "a", false),
+            ("ab*ba", "aba", false),
+            ("", "a", false),
         ] {
             assert_eq!(glob(pattern, name), expected, "{pattern} {name}");
         }

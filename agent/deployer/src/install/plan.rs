@@ -88,7 +88,9 @@ impl Source<'_> {
     pub fn content<T>(&self, item: &Item, done: impl FnOnce(Content) -> Result<T, InstallError>) -> Result<T, InstallError> {
         let mut file: File = match &item.origin {
             Origin::Link(target) => return done(Content::Link(target)),
-            Origin::Release { source, .. } => place::open_beneath(self.release, source).map_err(InstallError::io("open", self.release.join(source)))?,
+            Origin::Release { source, .. } => {
+                place::open_beneath(self.release, source).map_err(InstallError::io("open", self.release.join(source)))?
+            }
             Origin::Foreign(name) => place::open_beneath(self.foreign, Path::new(name)).map_err(InstallError::io("open", self.foreign.join(name)))?,
         };
         done(Content::File(&mut file))

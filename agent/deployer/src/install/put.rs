@@ -123,4 +123,3 @@ pub fn dress_folder(place: &Place, inode: u64, meta: &Meta) -> Result<(), Instal
     }
     meta.give(&open).map_err(InstallError::io("dress", &place.path))
 }
-

@@ -76,7 +76,10 @@ fn change(before: &Rules, after: &Rules) -> Result<Done, RulesError> {
     let set: Vec<(&PathBuf, &Context)> = after.iter().filter(|(path, rule)| before.get(*path) != Some(rule)).collect();
     let gone: Vec<(&PathBuf, &Context)> = before.iter().filter(|(path, _)| !after.contains_key(*path)).collect();
     let Some(first) = set.iter().chain(&gone).map(|(path, _)| *path).next() else { return Ok(Done::Set) };
-    let failed = |path: &Path| { let path = path.to_owned(); move |source| RulesError::Set { path, source } };
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| RulesError::Set { path, source }
+    };
     let there = match semanage(&["fcontext", "-l", "-C", "-n"]) {
         Err(ToolError::Start { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(Done::NoTool),
         there => there.map_err(failed(first))?,

@@ -163,7 +163,8 @@ impl Stages {
     /// All that was made since it was last asked for becomes durable together with other things.
     pub fn durable(&mut self, together: &mut Together) -> Result<(), InstallError> {
         for folder in &mut self.folders {
-            place::made_files(together, folder.open.as_fd(), &folder.path, folder.synced..self.next).map_err(InstallError::io("sync", &folder.path))?;
+            place::made_files(together, folder.open.as_fd(), &folder.path, folder.synced..self.next)
+                .map_err(InstallError::io("sync", &folder.path))?;
             folder.synced = self.next;
         }
         Ok(())

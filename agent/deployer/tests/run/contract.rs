@@ -23,7 +23,12 @@ fn stop_scripts_are_those_of_the_last_deployment_that_succeeded_as_a_whole() {
     let world = World::new();
     let package = |version: &str, validate: &'static str| {
         let stop = format!("echo {version} $DEPLOYMENT_ID said; echo {version} $DEPLOYMENT_ID >> @/trace");
-        world.package(version, &[], "", &[("BeforeBlockTraffic", &stop), ("AfterBlockTraffic", &stop), ("ApplicationStop", &stop), ("ValidateService", validate)])
+        world.package(
+            version,
+            &[],
+            "",
+            &[("BeforeBlockTraffic", &stop), ("AfterBlockTraffic", &stop), ("ApplicationStop", &stop), ("ValidateService", validate)],
+        )
     };
     let (one, two, three) = (package("1", "true"), package("2", "exit 1"), package("3", "true"));
     world.commit(None, &one);
@@ -40,7 +45,17 @@ fn stop_scripts_are_those_of_the_last_deployment_that_succeeded_as_a_whole() {
 fn scripts_of_an_event_run_in_order_and_the_first_failure_ends_it() {
     // G1, h05.
     let world = World::new();
-    let one = world.package("1", &[], "", &[("AfterInstall", "echo a >> @/trace"), ("AfterInstall", "echo b >> @/trace; exit 1"), ("AfterInstall", "echo c >> @/trace"), ("ApplicationStart", "echo d >> @/trace")]);
+    let one = world.package(
+        "1",
+        &[],
+        "",
+        &[
+            ("AfterInstall", "echo a >> @/trace"),
+            ("AfterInstall", "echo b >> @/trace; exit 1"),
+            ("AfterInstall", "echo c >> @/trace"),
+            ("ApplicationStart", "echo d >> @/trace"),
+        ],
+    );
     assert!(matches!(world.deploy(None, &one).0.outcome, Outcome::RolledBack { .. }));
     assert_eq!(world.read("trace"), "a\nb\n");
 }
@@ -68,7 +83,8 @@ fn scripts_need_no_mode_and_no_shebang_and_may_be_links_but_no_folders() {
     fs::create_dir_all(built.join("hooks/folder")).unwrap();
     let root = world.path("").display().to_string();
     let hooks = |names: &[&str]| names.iter().map(|n| format!("    - location: hooks/{n}\n")).collect::<String>();
-    let spec = |names: &[&str]| fs::write(built.join("appspec.yml"), format!("version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n{}", hooks(names))).unwrap();
+    let spec =
+        |names: &[&str]| fs::write(built.join("appspec.yml"), format!("version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n{}", hooks(names))).unwrap();
     fs::write(built.join("hooks/bare"), format!("echo bare $0 >> {root}trace\n")).unwrap();
     fs::write(built.join("hooks/blank"), format!("\n#!/bin/nothing\necho blank >> {root}trace\n")).unwrap();
     fs::set_permissions(built.join("hooks/bare"), fs::Permissions::from_mode(0o644)).unwrap();
@@ -96,8 +112,13 @@ fn runas_gives_the_session_that_su_gives() {
     let user = nix::unistd::User::from_name("www-data").unwrap().unwrap();
     let env = world.read("open/env");
     for expected in [
-        format!("HOME={}", user.dir.display()), format!("SHELL={}", user.shell.display()), "USER=www-data".into(), "LOGNAME=www-data".into(),
-        "MAIL=/var/mail/www-data".into(), "LIFECYCLE_EVENT=ApplicationStart".into(), "PORT=8080".into(),
+        format!("HOME={}", user.dir.display()),
+        format!("SHELL={}", user.shell.display()),
+        "USER=www-data".into(),
+        "LOGNAME=www-data".into(),
+        "MAIL=/var/mail/www-data".into(),
+        "LIFECYCLE_EVENT=ApplicationStart".into(),
+        "PORT=8080".into(),
     ] {
         assert!(env.lines().any(|l| l == expected), "{expected} is not in {env}");
     }
@@ -124,7 +145,12 @@ fn whatever_the_agents_umask_is_other_accounts_reach_their_scripts_and_shared_fo
         return;
     }
     let world = World::new();
-    let one = world.package("1", &[], "x-pilotage:\n  shared:\n    - {path: data, owner: nobody}\n", &[("AfterInstall runas=nobody", "echo x > @/state/shared/web/data/file")]);
+    let one = world.package(
+        "1",
+        &[],
+        "x-pilotage:\n  shared:\n    - {path: data, owner: nobody}\n",
+        &[("AfterInstall runas=nobody", "echo x > @/state/shared/web/data/file")],
+    );
     let run = world.run_directory(&world.request(None, &one));
     let mut command = std::process::Command::new("/bin/sh");
     command.args(["-c", "umask 077; exec \"$0\" .", env!("CARGO_BIN_EXE_pilotage-deployer")]).current_dir(&run);
@@ -178,7 +204,13 @@ fn who_may_not_read_a_script_does_not_run_it() {
     let world = World::new();
     let built = world.path("closed");
     fs::create_dir_all(&built).unwrap();
-    let spec = |runas: &str| fs::write(built.join("appspec.yml"), format!("version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n    - location: run.sh\n      runas: {runas}\n")).unwrap();
+    let spec = |runas: &str| {
+        fs::write(
+            built.join("appspec.yml"),
+            format!("version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n    - location: run.sh\n      runas: {runas}\n"),
+        )
+        .unwrap()
+    };
     fs::write(built.join("run.sh"), "#!/bin/sh\nid -un\n").unwrap();
     fs::set_permissions(built.join("run.sh"), fs::Permissions::from_mode(0o700)).unwrap();
     spec("nobody");
@@ -199,7 +231,12 @@ fn the_time_is_each_scripts_own_and_counts_for_the_exit_and_both_outputs() {
         let script = format!("setsid sleep 600 {hold} & echo $! > @/child");
         let (report, run) = world.deploy(None, &world.package(stream, &[], "", &[("ApplicationStart timeout=1", &script)]));
         let event = report.events.iter().find(|e| e.script.is_some()).unwrap();
-        assert_eq!((event.code, event.message.as_str()), (6, format!("Script at specified location: hooks/0.sh failed to close {stream}").as_str()), "{}", log(&run));
+        assert_eq!(
+            (event.code, event.message.as_str()),
+            (6, format!("Script at specified location: hooks/0.sh failed to close {stream}").as_str()),
+            "{}",
+            log(&run)
+        );
         let child = world.read("child");
         assert!(alive(&child), "left alone");
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.trim().parse().unwrap()), nix::sys::signal::Signal::SIGKILL).unwrap();
@@ -261,10 +298,17 @@ fn codedeploys_paths_are_offered_where_the_host_says_so() {
     // H13.
     let text = world.read("cd/root/deployment-logs/codedeploy-agent-deployments.log");
     let bare: Vec<&str> = text.lines().map(|l| &l[26..]).collect();
-    assert_eq!(bare, [
-        "[web-prod.1]LifecycleEvent - BeforeInstall", "[web-prod.1]Script - hooks/0.sh", "[web-prod.1][stdout]seen",
-        "[web-prod.1]LifecycleEvent - AfterInstall", "[web-prod.1]Script - hooks/1.sh", "[web-prod.1][stdout]again",
-    ]);
+    assert_eq!(
+        bare,
+        [
+            "[web-prod.1]LifecycleEvent - BeforeInstall",
+            "[web-prod.1]Script - hooks/0.sh",
+            "[web-prod.1][stdout]seen",
+            "[web-prod.1]LifecycleEvent - AfterInstall",
+            "[web-prod.1]Script - hooks/1.sh",
+            "[web-prod.1][stdout]again",
+        ]
+    );
     let shape: String = text[..26].chars().map(|c| if c.is_ascii_digit() { 'd' } else { c }).collect();
     assert_eq!(shape, "[dddd-dd-dd dd:dd:dd.ddd] ");
 }

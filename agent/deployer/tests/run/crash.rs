@@ -74,7 +74,9 @@ impl Stage {
         let installed = fs::read_to_string(self.world.path("state/private/installed/web")).unwrap_or_default();
         match outcome {
             Outcome::RolledBack { .. } | Outcome::NotBegun { .. } if now == self.before && installed.contains("app/old") => Ok(()),
-            Outcome::RolledBack { .. } | Outcome::NotBegun { .. } => Err(format!("not as before: {:#?}\n{installed}", now.symmetric_difference(&self.before))),
+            Outcome::RolledBack { .. } | Outcome::NotBegun { .. } => {
+                Err(format!("not as before: {:#?}\n{installed}", now.symmetric_difference(&self.before)))
+            }
             Outcome::Committed => {
                 let committed = self.world.path("state/private/seals/web").join(self.two.release.package.hex()).exists();
                 let mut after = self.after.borrow_mut();

@@ -126,7 +126,8 @@ fn owners_are_looked_up_when_files_are_installed() {
         return;
     }
     let world = World::new();
-    let owned = |name: &str| format!("{SPEC}permissions:\n  - object: /\n    owner: {name}\n    group: \"65534\"\n    mode: 4755\n    type: [file]\n");
+    let owned =
+        |name: &str| format!("{SPEC}permissions:\n  - object: /\n    owner: {name}\n    group: \"65534\"\n    mode: 4755\n    type: [file]\n");
     world.commit(None, &world.package("1", &[("app/page", "one")], &owned("nobody"), &[]));
     let meta = fs::metadata(world.path("out/app/page")).unwrap();
     assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (65534, 65534, 0o4755), "owner before mode");

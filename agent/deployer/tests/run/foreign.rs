@@ -34,8 +34,17 @@ fn the_way_back_rebuilds_what_a_hook_has_deleted_with_all_that_was_on_it() {
         set_attribute(&world, name);
     }
     let before = world.photograph_without_folder_times();
-    for (version, delete) in [("2", "rm -rf @/out/app"), ("3", "rm -rf @/out/app/* @/out/app/.env"), ("4", "rm -rf @/out/app; mkdir -p @/out/app; echo new > @/out/app/page")] {
-        let bad = world.package(version, &[("app/page", "two"), ("app/new", "n")], &format!("file_exists_behavior: OVERWRITE\n{SPEC}"), &[("BeforeInstall", delete), ("ValidateService", "exit 1")]);
+    for (version, delete) in [
+        ("2", "rm -rf @/out/app"),
+        ("3", "rm -rf @/out/app/* @/out/app/.env"),
+        ("4", "rm -rf @/out/app; mkdir -p @/out/app; echo new > @/out/app/page"),
+    ] {
+        let bad = world.package(
+            version,
+            &[("app/page", "two"), ("app/new", "n")],
+            &format!("file_exists_behavior: OVERWRITE\n{SPEC}"),
+            &[("BeforeInstall", delete), ("ValidateService", "exit 1")],
+        );
         let (report, run) = world.deploy(Some(&one), &bad);
         assert!(matches!(report.outcome, Outcome::RolledBack { .. }), "{}", log(&run));
         assert_eq!(world.photograph_without_folder_times(), before, "{delete}");
@@ -58,7 +67,10 @@ fn what_hooks_put_into_the_tree_survives_the_switch() {
     assert_eq!((world.read("out/app/.env").as_str(), world.read("out/app/node_modules/dep").as_str()), ("edited by hand", "dep\n"));
     assert!(!world.path("out/app/old").exists());
     world.commit(Some(&two), &one);
-    assert_eq!((world.read("out/app/page").as_str(), world.read("out/app/old").as_str(), world.read("out/app/.env").as_str()), ("one", "o", "edited by hand"));
+    assert_eq!(
+        (world.read("out/app/page").as_str(), world.read("out/app/old").as_str(), world.read("out/app/.env").as_str()),
+        ("one", "o", "edited by hand")
+    );
 }
 
 #[test]
@@ -126,7 +138,12 @@ fn a_destination_in_another_file_system_is_prepared_there() {
     world.commit(None, &one);
     let page = other.path().join("app/page");
     let (was, inode) = (fs::read_to_string(&page).unwrap(), fs::metadata(&page).unwrap().ino());
-    let bad = world.package("2", &[("app/page", "two")], &spec, &[("BeforeInstall", "ls -d /dev/shm/.pilotage-* > @/aside"), ("ValidateService", "exit 1")]);
+    let bad = world.package(
+        "2",
+        &[("app/page", "two")],
+        &spec,
+        &[("BeforeInstall", "ls -d /dev/shm/.pilotage-* > @/aside"), ("ValidateService", "exit 1")],
+    );
     assert!(matches!(world.deploy(Some(&one), &bad).0.outcome, Outcome::RolledBack { .. }));
     assert_eq!((was.as_str(), fs::read_to_string(&page).unwrap().as_str()), ("one", "one"));
     assert!(fs::metadata(&page).unwrap().ino() != inode && other.path().join("app/sub/x").exists());
@@ -137,7 +154,8 @@ fn a_destination_in_another_file_system_is_prepared_there() {
 #[test]
 fn only_what_has_changed_is_prepared_anew() {
     let world = World::new();
-    let hook = "ls -i @/state/private/runs/*/stage | tr '\\n' ' ' > @/aside; d=$(dirname \"$0\")/..; echo changed > \"$d/app/b\"; echo added > \"$d/app/c\"";
+    let hook =
+        "ls -i @/state/private/runs/*/stage | tr '\\n' ' ' > @/aside; d=$(dirname \"$0\")/..; echo changed > \"$d/app/b\"; echo added > \"$d/app/c\"";
     let one = world.package("1", &[("app/a", "a"), ("app/b", "b")], SPEC, &[("BeforeInstall", hook)]);
     world.commit(None, &one);
     let aside = world.read("aside");

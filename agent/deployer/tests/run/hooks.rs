@@ -20,13 +20,20 @@ fn environment_descriptors_umask_and_session_are_built_from_nothing() {
     let script = "env > @/env; umask > @/umask; pwd > @/pwd; ls -l /proc/self/fd > @/fds; echo $0 > @/name; cat; ps -o sid= -p $$ > @/sid 2>/dev/null || cut -d' ' -f6 /proc/$$/stat > @/sid; echo $$ > @/pid; tr '\\0' ' ' < /proc/$PPID/cmdline > @/parent; id -G > @/groups";
     let found = start_script(&world, "ApplicationStart", script);
     assert_eq!(found.0, 0, "{found:?}");
-    let mut env: Vec<String> = world.read("env").lines().map(str::to_owned).filter(|l| !l.starts_with("PWD=") && !l.starts_with("_=") && !l.starts_with("SHLVL=") && !l.starts_with("OLDPWD=")).collect();
+    let mut env: Vec<String> = world
+        .read("env")
+        .lines()
+        .map(str::to_owned)
+        .filter(|l| !l.starts_with("PWD=") && !l.starts_with("_=") && !l.starts_with("SHLVL=") && !l.starts_with("OLDPWD="))
+        .collect();
     env.sort();
     let own = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap();
     let golden = format!(
         "APPLICATION_NAME=web\nDEPLOYMENT_GROUP_ID=web-prod\nDEPLOYMENT_GROUP_NAME=web-prod\nDEPLOYMENT_ID=web-prod.1\nHOME={home}\nLANG=C.UTF-8\n\
          LIFECYCLE_EVENT=ApplicationStart\nLOGNAME={name}\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nPORT=8080\nSHELL={shell}\nUSER={name}",
-        home = own.dir.display(), name = own.name, shell = own.shell.display()
+        home = own.dir.display(),
+        name = own.name,
+        shell = own.shell.display()
     );
     assert_eq!(env.join("\n"), golden);
     assert_eq!((world.read("umask").trim(), world.read("pwd").trim()), ("0022", "/"));
@@ -69,7 +76,14 @@ fn failures_have_codedeploys_codes_and_words() {
     check("ApplicationStart", "kill -9 $$", 4, Some(137), &format!("{at} failed with exit code 137 (signal 9)"), "");
     check("ApplicationStart timeout=1", "echo x; sleep 1000", 3, None, &format!("{at} failed to complete in 1 seconds"), "x");
     check("ApplicationStart timeout=1", "sleep 5 & echo started", 6, None, &format!("{at} failed to close STDOUT"), "started");
-    check("ApplicationStart runas=nosuchuser", "true", 4, Some(1), &format!("{at} run as user nosuchuser failed with exit code 1"), "user nosuchuser does not exist");
+    check(
+        "ApplicationStart runas=nosuchuser",
+        "true",
+        4,
+        Some(1),
+        &format!("{at} run as user nosuchuser failed with exit code 1"),
+        "user nosuchuser does not exist",
+    );
     let crlf = start_script(&World::new(), "ApplicationStart", "#!/bin/sh\r\ntrue\r\n");
     assert_eq!((crlf.0, crlf.1), (4, Some(126)));
     assert!(crlf.3.contains("carriage return"), "{}", crlf.3);
@@ -108,7 +122,16 @@ fn logs_stand_by_event_and_together() {
     assert_eq!(bare("003-ValidateService.log"), ["LifecycleEvent - ValidateService", "Script - hooks/2.sh", "[stderr]c"]);
     assert_eq!(
         bare("scripts.log"),
-        ["LifecycleEvent - ApplicationStart", "Script - hooks/0.sh", "[stdout]a", "Script - hooks/1.sh", "[stdout]b", "LifecycleEvent - ValidateService", "Script - hooks/2.sh", "[stderr]c"]
+        [
+            "LifecycleEvent - ApplicationStart",
+            "Script - hooks/0.sh",
+            "[stdout]a",
+            "Script - hooks/1.sh",
+            "[stdout]b",
+            "LifecycleEvent - ValidateService",
+            "Script - hooks/2.sh",
+            "[stderr]c"
+        ]
     );
 }
 

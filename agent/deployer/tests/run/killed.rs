@@ -36,7 +36,15 @@ pub fn kill_after(run: &Path, entries: usize) -> bool {
 
 fn check(validation: &str, expected: &Outcome) {
     let world = World::new();
-    let hooks = |validation| vec![("ApplicationStop", COUNT), ("BeforeInstall", COUNT), ("AfterInstall", COUNT), ("ApplicationStart", COUNT), ("ValidateService", validation)];
+    let hooks = |validation| {
+        vec![
+            ("ApplicationStop", COUNT),
+            ("BeforeInstall", COUNT),
+            ("AfterInstall", COUNT),
+            ("ApplicationStart", COUNT),
+            ("ValidateService", validation),
+        ]
+    };
     let one = world.package("1", &[("app/page", "one"), ("app/old", "x")], SPEC, &hooks("true"));
     let two = world.package("2", &[("app/page", "two"), ("app/new/er", "y")], SPEC, &hooks(validation));
     world.commit(None, &one);
@@ -125,7 +133,12 @@ fn a_kill_inside_the_switch_back_leaves_no_mix() {
 #[test]
 fn a_hook_outlives_its_deployer_with_its_output_and_its_result_is_found() {
     let world = World::new();
-    let one = world.package("1", &[], "", &[("ApplicationStart", "echo before; touch @/here; while test ! -e @/go; do sleep 0.01; done; echo after; exit 5")]);
+    let one = world.package(
+        "1",
+        &[],
+        "",
+        &[("ApplicationStart", "echo before; touch @/here; while test ! -e @/go; do sleep 0.01; done; echo after; exit 5")],
+    );
     let run = world.run_directory(&world.request(None, &one));
     let mut deployer = start(&run);
     until("the hook runs", || world.path("here").exists());
@@ -204,8 +217,18 @@ fn rich(world: &World, validation: &str) -> [pilotage_agent_core::run::Target; 2
     fs::write(world.path("out/app/theirs"), "theirs").unwrap();
     let permissions = "permissions:\n  - {object: /, mode: 640, type: [file]}\n  - {object: /, mode: 2750, type: [directory]}\n";
     let spec = format!("file_exists_behavior: OVERWRITE\n{SPEC}{permissions}");
-    let one = world.package("1", &[("app/page", "one"), ("app/old/only", "x"), ("app/theirs", "ours")], &spec, &[("ApplicationStop", COUNT), ("ApplicationStart", COUNT)]);
-    let hooks = [("BeforeInstall", "rm -f @/out/app/old/only"), ("AfterInstall", "echo made > @/out/app/by-hook"), ("ApplicationStart", COUNT), ("ValidateService", validation)];
+    let one = world.package(
+        "1",
+        &[("app/page", "one"), ("app/old/only", "x"), ("app/theirs", "ours")],
+        &spec,
+        &[("ApplicationStop", COUNT), ("ApplicationStart", COUNT)],
+    );
+    let hooks = [
+        ("BeforeInstall", "rm -f @/out/app/old/only"),
+        ("AfterInstall", "echo made > @/out/app/by-hook"),
+        ("ApplicationStart", COUNT),
+        ("ValidateService", validation),
+    ];
     let two = world.package("2", &[("app/page", "two"), ("app/new/deep/x", "y"), ("app/new/z", "z")], &spec, &hooks);
     world.commit(None, &one);
     [one, two]
@@ -299,7 +322,10 @@ fn rebooted_at_every_entry(validation: &str) {
             Entry::Resumed { .. } => Entry::Resumed { boot },
             other => other,
         };
-        let records = old.records().iter().cloned().map(|mut r| { r.entry = elsewhere(r.entry); r });
+        let records = old.records().iter().cloned().map(|mut r| {
+            r.entry = elsewhere(r.entry);
+            r
+        });
         let lines: Vec<u8> = records.flat_map(|r| pilotage_agent_core::journal::line::line(&r)).collect();
         fs::write(run.join("journal"), lines).unwrap();
         old_or_new(&world, &run, &targets, &before, &format!("rebooted after entry {entries}"));
@@ -340,7 +366,16 @@ fn a_switch_that_a_power_cut_has_half_undone_is_completed_after_the_reboot() {
     // As a reboot leaves it in the switch.
     let boot = pilotage_shared::ids::BootId([7; 16]);
     let cut = old.records().iter().take_while(|r| !matches!(r.entry, Entry::Ended { task: Task::Switch, .. }));
-    let lines: Vec<u8> = cut.cloned().map(|mut r| { if let Entry::Opened { boot: b } = &mut r.entry { *b = boot; } r }).flat_map(|r| pilotage_agent_core::journal::line::line(&r)).collect();
+    let lines: Vec<u8> = cut
+        .cloned()
+        .map(|mut r| {
+            if let Entry::Opened { boot: b } = &mut r.entry {
+                *b = boot;
+            }
+            r
+        })
+        .flat_map(|r| pilotage_agent_core::journal::line::line(&r))
+        .collect();
     fs::write(run.join("journal"), lines).unwrap();
     fs::remove_dir_all(run.join("results")).unwrap();
     let mut second = start(&run);

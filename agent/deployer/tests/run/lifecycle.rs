@@ -20,8 +20,15 @@ fn traced(events: &[&'static str]) -> Vec<(&'static str, &'static str)> {
 }
 
 const ALL: [&str; 9] = [
-    "BeforeBlockTraffic", "AfterBlockTraffic", "ApplicationStop", "BeforeInstall", "AfterInstall", "ApplicationStart", "ValidateService",
-    "BeforeAllowTraffic", "AfterAllowTraffic",
+    "BeforeBlockTraffic",
+    "AfterBlockTraffic",
+    "ApplicationStop",
+    "BeforeInstall",
+    "AfterInstall",
+    "ApplicationStart",
+    "ValidateService",
+    "BeforeAllowTraffic",
+    "AfterAllowTraffic",
 ];
 
 #[test]
@@ -51,10 +58,17 @@ fn a_failing_validation_goes_back_byte_for_byte() {
     let world = World::new();
     let one = world.package("1", &[("app/page", "one"), ("app/old/only", "x")], SPEC, &traced(&ALL));
     // The worst of guests: deletes the tree before, and litters after.
-    let bad = world.package("2", &[("app/page", "two"), ("app/new/only", "y")], SPEC, &[
-        ("BeforeInstall", "rm -rf @/out/app"), ("AfterInstall", "chmod 600 @/out/app/page; echo z > @/out/app/page.tmp; rm @/out/app/page.tmp"),
-        ("ApplicationStop", TRACE), ("ValidateService", "echo '/healthz says 500' >&2; exit 7"),
-    ]);
+    let bad = world.package(
+        "2",
+        &[("app/page", "two"), ("app/new/only", "y")],
+        SPEC,
+        &[
+            ("BeforeInstall", "rm -rf @/out/app"),
+            ("AfterInstall", "chmod 600 @/out/app/page; echo z > @/out/app/page.tmp; rm @/out/app/page.tmp"),
+            ("ApplicationStop", TRACE),
+            ("ValidateService", "echo '/healthz says 500' >&2; exit 7"),
+        ],
+    );
     world.commit(None, &one);
     fs::write(world.path("out/app/node_modules"), "installed by a hook").unwrap();
     let before = world.photograph();
@@ -155,7 +169,12 @@ fn a_release_that_is_not_what_its_manifest_says_is_not_begun() {
 fn it_turns_back_at_a_task_boundary_when_asked() {
     let world = World::new();
     let one = world.package("1", &[("app/page", "one")], SPEC, &[("ApplicationStart", TRACE)]);
-    let two = world.package("2", &[("app/page", "two")], SPEC, &[("AfterInstall", "touch @/here; while test ! -e @/go; do sleep 0.01; done; echo done > @/finished"), ("ApplicationStart", "touch @/never")]);
+    let two = world.package(
+        "2",
+        &[("app/page", "two")],
+        SPEC,
+        &[("AfterInstall", "touch @/here; while test ! -e @/go; do sleep 0.01; done; echo done > @/finished"), ("ApplicationStart", "touch @/never")],
+    );
     world.commit(None, &one);
     let before = world.photograph();
     let run = world.run_directory(&world.request(Some(&one), &two));

@@ -23,7 +23,11 @@ fn trace(world: &World) -> Vec<String> {
 fn on_failure_is_told_before_the_undo_and_on_rollback_when_it_is_back_and_neither_decides() {
     let world = World::new();
     let tell = "#!/bin/sh\necho $LIFECYCLE_EVENT $(cat @/out/app/page) $1 $WHO: $PILOTAGE_REASON >> @/trace\nexit 1\n";
-    let hooks = |event: &str| format!("{SPEC}x-pilotage:\n  hooks:\n    {event}:\n      - location: tell.sh\n        args: [--now]\n        env: {{WHO: me}}\n      - location: tell.sh\n");
+    let hooks = |event: &str| {
+        format!(
+            "{SPEC}x-pilotage:\n  hooks:\n    {event}:\n      - location: tell.sh\n        args: [--now]\n        env: {{WHO: me}}\n      - location: tell.sh\n"
+        )
+    };
     let step = "echo $LIFECYCLE_EVENT $(cat @/out/app/page) >> @/trace";
     let steps = |validate| vec![("ApplicationStop", step), ("ApplicationStart", step), ("ValidateService", validate)];
     let one = world.package("1", &[("app/page", "one"), ("tell.sh", tell)], &hooks("OnRollback"), &steps(step));
@@ -33,11 +37,20 @@ fn on_failure_is_told_before_the_undo_and_on_rollback_when_it_is_back_and_neithe
     let (report, run) = world.deploy(Some(&one), &bad);
     let why = "ValidateService exit 7 \"broken\"";
     assert_eq!(report.outcome, Outcome::RolledBack { why: pilotage_shared::text::Text::new(why).unwrap() }, "{}", log(&run));
-    assert_eq!(trace(&world), [
-        "ApplicationStop one".to_owned(), "ApplicationStart two".into(), format!("OnFailure two --now me: {why}"), "ApplicationStop two".into(),
-        "ApplicationStart one".into(), "ValidateService one".into(), format!("OnRollback one --now me: {why}"),
-    ]);
-    let told: Vec<(Event, bool, u8)> = report.events.iter().filter(|e| e.event > Event::AfterAllowTraffic).map(|e| (e.event, e.back, e.code)).collect();
+    assert_eq!(
+        trace(&world),
+        [
+            "ApplicationStop one".to_owned(),
+            "ApplicationStart two".into(),
+            format!("OnFailure two --now me: {why}"),
+            "ApplicationStop two".into(),
+            "ApplicationStart one".into(),
+            "ValidateService one".into(),
+            format!("OnRollback one --now me: {why}"),
+        ]
+    );
+    let told: Vec<(Event, bool, u8)> =
+        report.events.iter().filter(|e| e.event > Event::AfterAllowTraffic).map(|e| (e.event, e.back, e.code)).collect();
     assert_eq!(told, [(Event::OnFailure, true, 4), (Event::OnRollback, true, 4)], "an event ends with its first failing script");
 }
 
@@ -69,7 +82,8 @@ fn a_preflight_that_fails_begins_nothing_and_says_why() {
     let step = "echo $LIFECYCLE_EVENT >> @/trace";
     let one = world.package("1", &[("app/page", "one")], SPEC, &[("ApplicationStop", step)]);
     world.commit(None, &one);
-    let look = "#!/bin/sh\necho $LIFECYCLE_EVENT $(cat @/out/app/page) >> @/trace\ntest -e @/database || { echo the database is away >&2; exit 2; }\n";
+    let look =
+        "#!/bin/sh\necho $LIFECYCLE_EVENT $(cat @/out/app/page) >> @/trace\ntest -e @/database || { echo the database is away >&2; exit 2; }\n";
     let spec = format!("{SPEC}x-pilotage:\n  preflight:\n    - location: look.sh\n");
     let two = world.package("2", &[("app/page", "two"), ("look.sh", look)], &spec, &[("BeforeInstall", step)]);
     let before = world.photograph();
@@ -94,7 +108,9 @@ const START: [&str; 4] = ["daemon-reload", "reset-failed -- web.service", "start
 fn a_service_needs_no_scripts() {
     let world = World::new();
     with_systemd(&world);
-    let package = |version: &str, hooks: &[(&str, &str)]| world.package(version, &[("app/page", version)], &format!("{SPEC}x-pilotage:\n  service: web\n"), hooks);
+    let package = |version: &str, hooks: &[(&str, &str)]| {
+        world.package(version, &[("app/page", version)], &format!("{SPEC}x-pilotage:\n  service: web\n"), hooks)
+    };
     let one = package("1", &[]);
     world.commit(None, &one);
     assert_eq!(trace(&world), START);
@@ -132,7 +148,8 @@ fn a_units_file_comes_with_the_package_and_goes_with_it() {
     let unit = format!("pilotage-test-{}.service", std::process::id());
     let installed = Path::new("/etc/systemd/system").join(&unit);
     let spec = format!("x-pilotage:\n  service:\n    unit: {unit}\n    file: units/{unit}\n");
-    let package = |version: &str, validate: &str| world.package(version, &[(&format!("units/{unit}"), version)], &spec, &[("ValidateService", validate)]);
+    let package =
+        |version: &str, validate: &str| world.package(version, &[(&format!("units/{unit}"), version)], &spec, &[("ValidateService", validate)]);
     let one = package("1", "true");
     world.commit(None, &one);
     assert_eq!(fs::read_to_string(&installed).unwrap(), "1");
@@ -148,8 +165,11 @@ fn a_run_with_all_of_it_that_is_killed_at_any_entry_goes_back_and_tells_once() {
     let world = World::new();
     with_systemd(&world);
     let tell = "#!/bin/sh\necho $LIFECYCLE_EVENT >> @/told\nsleep 0.02\n";
-    let spec = format!("{SPEC}x-pilotage:\n  service: web\n  drain: {{wait: 10ms}}\n  preflight:\n    - location: tell.sh\n  hooks:\n    OnFailure:\n      - location: tell.sh\n    OnRollback:\n      - location: tell.sh\n  shared: [data]\n");
-    let package = |version: &str, validate: &str| world.package(version, &[("app/page", version), ("tell.sh", tell)], &spec, &[("ValidateService", validate)]);
+    let spec = format!(
+        "{SPEC}x-pilotage:\n  service: web\n  drain: {{wait: 10ms}}\n  preflight:\n    - location: tell.sh\n  hooks:\n    OnFailure:\n      - location: tell.sh\n    OnRollback:\n      - location: tell.sh\n  shared: [data]\n"
+    );
+    let package =
+        |version: &str, validate: &str| world.package(version, &[("app/page", version), ("tell.sh", tell)], &spec, &[("ValidateService", validate)]);
     let one = package("1", "true");
     world.commit(None, &one);
     let two = package("2", "exit 1");
@@ -264,7 +284,8 @@ fn a_release_is_drained_before_it_is_stopped_and_not_for_ever() {
 #[test]
 fn wildcards_pick_files_which_keep_their_places() {
     let world = World::new();
-    let files = [("dist/a.js", "a"), ("dist/x/b.js", "b"), ("dist/x/b.js.map", "m"), ("dist/vendor/c.js", "c"), ("dist/a.css", "s"), ("docs/d.js", "d")];
+    let files =
+        [("dist/a.js", "a"), ("dist/x/b.js", "b"), ("dist/x/b.js.map", "m"), ("dist/vendor/c.js", "c"), ("dist/a.css", "s"), ("docs/d.js", "d")];
     let spec = "x-pilotage:\n  files:\n    - source: dist/**/*.js\n      destination: @/out/js\n      exclude: [dist/vendor]\n    - source: docs\n      destination: @/out/docs\n      exclude: [\"*.map\"]\n";
     let one = world.package("1", &files, spec, &[]);
     world.commit(None, &one);
@@ -304,7 +325,12 @@ fn exit_194_has_the_host_rebooted_and_the_run_goes_on_behind_its_script() {
     let world = World::new();
     world.program("systemctl", "echo \"$*\" >> @/trace");
     let step = "echo $LIFECYCLE_EVENT >> @/trace";
-    let one = world.package("1", &[("app/page", "one")], &format!("{SPEC}x-pilotage: {{}}\n"), &[("BeforeInstall", step), ("AfterInstall", "echo kernel >> @/trace; exit 194"), ("AfterInstall", step), ("ApplicationStart", step)]);
+    let one = world.package(
+        "1",
+        &[("app/page", "one")],
+        &format!("{SPEC}x-pilotage: {{}}\n"),
+        &[("BeforeInstall", step), ("AfterInstall", "echo kernel >> @/trace; exit 194"), ("AfterInstall", step), ("ApplicationStart", step)],
+    );
     let mut request = world.request(None, &one);
     request.host.reboot = true;
     let run = world.run_directory(&request);

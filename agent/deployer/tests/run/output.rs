@@ -16,11 +16,15 @@ fn diagnostics(run: &std::path::Path, name: &str) -> Value {
 fn diagnostics_have_codedeploys_form() {
     // I1, I2.
     let world = World::new();
-    let (_, run) = world.deploy(None, &world.package("1", &[], "", &[("AfterInstall", "echo good"), ("ApplicationStart", "echo one; echo two >&2; exit 3")]));
+    let (_, run) =
+        world.deploy(None, &world.package("1", &[], "", &[("AfterInstall", "echo good"), ("ApplicationStart", "echo one; echo two >&2; exit 3")]));
     let good = diagnostics(&run, "001-AfterInstall.json");
     assert_eq!(good, serde_json::json!({ "error_code": 0, "script_name": "hooks/0.sh", "message": "Succeeded: ", "log": "[stdout]good\n" }));
     let bad = diagnostics(&run, "002-ApplicationStart.json");
-    assert_eq!((bad["error_code"].as_u64(), bad["message"].as_str()), (Some(4), Some("Script at specified location: hooks/1.sh failed with exit code 3")));
+    assert_eq!(
+        (bad["error_code"].as_u64(), bad["message"].as_str()),
+        (Some(4), Some("Script at specified location: hooks/1.sh failed with exit code 3"))
+    );
     assert!(bad["log"].as_str().unwrap().contains("[stderr]two\n"), "{bad}");
     let (_, run) = world.deploy(None, &world.package("2", &[], "", &[("AfterInstall location=gone.sh", "")]));
     assert_eq!(diagnostics(&run, "001-AfterInstall.json")["error_code"], 1);

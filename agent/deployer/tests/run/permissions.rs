@@ -119,7 +119,8 @@ fn e11_an_owner_may_be_made_by_before_install() {
         return;
     }
     let (world, name) = (World::new(), format!("plt{}", std::process::id()));
-    let spec = format!("{SPEC}  - {{object: /, owner: {name}, acls: ['{name}:rwx']}}\n").replace("object: /, owner", "object: /, type: [file], owner");
+    let spec =
+        format!("{SPEC}  - {{object: /, owner: {name}, acls: ['{name}:rwx']}}\n").replace("object: /, owner", "object: /, type: [file], owner");
     let target = world.package("1", TREE, &spec, &[("BeforeInstall", &format!("useradd -M -N {name}"))]);
     let (report, _) = world.deploy(None, &target);
     let id = nix::unistd::User::from_name(&name).unwrap().map(|u| u.uid.as_raw());
@@ -154,7 +155,9 @@ fn e13_e14_lists_let_in_whom_they_name() {
     if !root() {
         return;
     }
-    let world = installed("  - {object: @/out/app, mode: 600, acls: ['u:nobody:r', 'm::r--'], type: [file]}\n  - {object: @/out/app, mode: 755, acls: ['d:u:nobody:rwx', 'daemon:7'], type: [directory]}\n");
+    let world = installed(
+        "  - {object: @/out/app, mode: 600, acls: ['u:nobody:r', 'm::r--'], type: [file]}\n  - {object: @/out/app, mode: 755, acls: ['d:u:nobody:rwx', 'daemon:7'], type: [directory]}\n",
+    );
     let read = |name: &str, uid: &str| {
         let path = world.path("out/app").join(name);
         Command::new("setpriv").args(["--reuid", uid, "--regid", "65533", "--clear-groups", "cat"]).arg(path).output().unwrap().status.success()
@@ -166,7 +169,12 @@ fn e13_e14_lists_let_in_whom_they_name() {
     assert!(fs::File::open(world.path("out/app/sub/new")).unwrap().get_xattr("system.posix_acl_access").unwrap().is_some());
     // The lists survive a way back.
     let before = fs::File::open(world.path("out/app/sub")).unwrap().get_xattr("system.posix_acl_default").unwrap();
-    let bad = world.package("2", TREE, SPEC.strip_suffix("permissions:\n").unwrap(), &[("BeforeInstall", "rm -rf @/out/app"), ("ValidateService", "exit 1")]);
+    let bad = world.package(
+        "2",
+        TREE,
+        SPEC.strip_suffix("permissions:\n").unwrap(),
+        &[("BeforeInstall", "rm -rf @/out/app"), ("ValidateService", "exit 1")],
+    );
     assert!(matches!(world.deploy(None, &bad).0.outcome, Outcome::RolledBack { .. }));
     assert!(read("a.sh", "65534"));
     assert_eq!(fs::File::open(world.path("out/app/sub")).unwrap().get_xattr("system.posix_acl_default").unwrap(), before);
@@ -176,7 +184,10 @@ fn e13_e14_lists_let_in_whom_they_name() {
 #[test]
 fn e16_e18_a_context_is_refused_before_anything_stops_where_there_is_no_selinux() {
     if !Path::new("/sys/fs/selinux/enforce").exists() {
-        refused("  - {object: @/out/app, context: {type: httpd_sys_content_t}}\n", "the context httpd_sys_content_t needs SELinux, which is not on at this host");
+        refused(
+            "  - {object: @/out/app, context: {type: httpd_sys_content_t}}\n",
+            "the context httpd_sys_content_t needs SELinux, which is not on at this host",
+        );
     }
 }
 
@@ -194,14 +205,23 @@ fn e17_e18_labels_are_given_to_what_is_installed() {
     fs::File::open(world.path("out")).unwrap().set_xattr("security.selinux", b"system_u:object_r:var_t:s0\0").unwrap();
     let permission = |name: &str, user: Option<&str>, range: Option<&str>| Permission {
         object: world.path("out/app").join(name).display().to_string(),
-        pattern: "**".into(), except: Vec::new(), of_files: true, of_folders: true, mode: None, owner: None, group: None, acls: None,
+        pattern: "**".into(),
+        except: Vec::new(),
+        of_files: true,
+        of_folders: true,
+        mode: None,
+        owner: None,
+        group: None,
+        acls: None,
         context: Some(Context { user: user.map(Into::into), kind: "httpd_t".into(), range: range.map(Into::into) }),
     };
     let label = |name: &str| {
         let label = fs::File::open(world.path(name)).unwrap().get_xattr("security.selinux").unwrap();
         label.map(|l| String::from_utf8(l).unwrap().trim_end_matches('\0').to_owned()).unwrap_or_default()
     };
-    for (user, range, expected) in [(None, None, "system_u:object_r:httpd_t:s0"), (Some("staff_u"), Some("s0-s1:c0.c3"), "staff_u:object_r:httpd_t:s0-s1:c0.c3")] {
+    for (user, range, expected) in
+        [(None, None, "system_u:object_r:httpd_t:s0"), (Some("staff_u"), Some("s0-s1:c0.c3"), "staff_u:object_r:httpd_t:s0-s1:c0.c3")]
+    {
         let spec = Spec {
             files: vec![Files { source: "app".into(), destination: world.path("out/app").display().to_string(), glob: None }],
             exists: Exists::Overwrite,
@@ -213,7 +233,11 @@ fn e17_e18_labels_are_given_to_what_is_installed() {
         keep::keep(run.path(), &app, Installed::default(), &plan(&source, &spec, &mut Vec::new()).unwrap(), None).unwrap();
         ready::prepare(run.path(), &source, &spec, &[], true, Default::default()).unwrap();
         switch::switch(run.path(), &app, &source, &spec, &Links::default()).unwrap();
-        assert_eq!((label("out/app/page").as_str(), label("out/app/other").as_str()), (expected, "system_u:object_r:var_t:s0"), "its own, and what its folder hands down");
+        assert_eq!(
+            (label("out/app/page").as_str(), label("out/app/other").as_str()),
+            (expected, "system_u:object_r:var_t:s0"),
+            "its own, and what its folder hands down"
+        );
         assert_eq!(label("out/app"), "system_u:object_r:var_t:s0");
     }
 }

@@ -71,8 +71,16 @@ fn ten_thousand_installs_beside_a_user_who_swaps_links_change_no_file_of_root() 
     swapper.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "perl", "-e", SWAPS]).arg(&home).arg(&victim);
     let mut swapper = swapper.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let everything = Permission {
-        object: "/".into(), pattern: "**".into(), except: Vec::new(), of_files: true, of_folders: true, mode: Some(0o4777),
-        owner: Some("nobody".into()), group: Some("nogroup".into()), acls: Some(vec!["user:nobody:rwx".into()]), context: None,
+        object: "/".into(),
+        pattern: "**".into(),
+        except: Vec::new(),
+        of_files: true,
+        of_folders: true,
+        mode: Some(0o4777),
+        owner: Some("nobody".into()),
+        group: Some("nogroup".into()),
+        acls: Some(vec!["user:nobody:rwx".into()]),
+        context: None,
     };
     let spec = Spec {
         files: vec![Files { source: "app".into(), destination: home.join("www").display().to_string(), glob: None }],

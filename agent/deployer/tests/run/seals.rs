@@ -12,7 +12,8 @@ const SPEC: &str = "files:\n  - source: /app\n    destination: @/out/app\n";
 const WORK: &str = "cd \"$(dirname \"$0\")/..\"; test -e log && exit 0; echo tuned > conf; mkdir -p deps/one; echo dep > deps/one/lib; chmod 755 deps/one/lib; ln -s one deps/current; echo rows > data";
 
 fn one(world: &World) -> pilotage_agent_core::run::Target {
-    let one = world.package("1", &[("app/page", "one"), ("run.sh", "#!/bin/sh\n"), ("conf", "default"), ("notes", "n")], SPEC, &[("AfterInstall", WORK)]);
+    let one =
+        world.package("1", &[("app/page", "one"), ("run.sh", "#!/bin/sh\n"), ("conf", "default"), ("notes", "n")], SPEC, &[("AfterInstall", WORK)]);
     world.commit(None, &one);
     one
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pilotage_agent_core::journal::line;
 use pilotage_agent_core::journal::Journal;
+use pilotage_agent_core::journal::line;
 use pilotage_agent_core::run::{Contract, Kind, Permit, Request, Target};
 use pilotage_bundle::{Objects, folder, unpack};
 use pilotage_shared::ids::Generation;
@@ -54,7 +54,10 @@ impl World {
         for (n, (event, body)) in hooks.iter().enumerate() {
             let (event, more) = event.split_once(' ').unwrap_or((event, ""));
             let name = format!("hooks/{n}.sh");
-            let entry = format!("    - location: {name}\n{}", more.split(' ').filter(|m| !m.is_empty()).map(|m| format!("      {}\n", m.replace('=', ": "))).collect::<String>());
+            let entry = format!(
+                "    - location: {name}\n{}",
+                more.split(' ').filter(|m| !m.is_empty()).map(|m| format!("      {}\n", m.replace('=', ": "))).collect::<String>()
+            );
             match by_event.iter_mut().find(|(e, _)| *e == event) {
                 Some((_, entries)) => entries.push(entry),
                 None => by_event.push((event, vec![entry])),
@@ -114,7 +117,12 @@ impl World {
             to: to.clone(),
             from: from.cloned(),
             hook_timeout: Millis::seconds(40),
-            contract: Contract { application: "web".into(), deployment_group: "web-prod".into(), deployment_group_id: None, deployment_id: format!("web-prod.{attempt}") },
+            contract: Contract {
+                application: "web".into(),
+                deployment_group: "web-prod".into(),
+                deployment_group_id: None,
+                deployment_id: format!("web-prod.{attempt}"),
+            },
             variables: BTreeMap::from([("PORT".to_string(), "8080".to_string())]),
             changes: Default::default(),
             proofs: Vec::new(),

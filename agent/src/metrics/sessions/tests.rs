@@ -121,7 +121,11 @@ fn the_processes_of_the_unit_that_is_its_service_are_the_apps() {
         let lines: Vec<u8> = entries.into_iter().flat_map(|entry| line::line(&Record { at: Uptime(0), wall: 0, entry })).collect();
         fs::write(folder.join(JOURNAL), lines).unwrap();
     };
-    for (pid, group) in [(300, "0::/system.slice/web.service\n"), (301, "1:name=systemd:/system.slice/web.service/worker\n"), (302, "0::/system.slice/other-web.service\n")] {
+    for (pid, group) in [
+        (300, "0::/system.slice/web.service\n"),
+        (301, "1:name=systemd:/system.slice/web.service/worker\n"),
+        (302, "0::/system.slice/other-web.service\n"),
+    ] {
         world.process(pid, pid, 1, 'S');
         fs::write(world.proc().join(pid.to_string()).join("cgroup"), group).unwrap();
     }

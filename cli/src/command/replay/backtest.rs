@@ -9,8 +9,8 @@ use pilotage_shared::time::Time;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Form};
-use crate::render::replay as render;
 use crate::recording::{Policy, Tried, Watch, play};
+use crate::render::replay as render;
 
 struct Backtest<'a> {
     policy: &'a Policy,

@@ -16,8 +16,8 @@ use super::until::Until;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Form};
-use crate::render::replay::{self as render, Line};
 use crate::recording::{Watch, Went, play};
+use crate::render::replay::{self as render, Line};
 
 struct Follow<'a> {
     id: &'a DeploymentId,
@@ -68,7 +68,10 @@ fn tell(follow: &Follow<'_>, went: &Went, began: Time, form: Form) -> Result<Exi
             } else {
                 let over = follow.case.as_ref().is_some_and(|case| case.ended.is_some());
                 let still = if over { "" } else { "; it was still in course" };
-                output::line(&format!("next  pilotage replay {id} --what-if floor=80% · --until '#{}' · --as-story{still}", follow.decisions.div_ceil(2).max(1)));
+                output::line(&format!(
+                    "next  pilotage replay {id} --what-if floor=80% · --until '#{}' · --as-story{still}",
+                    follow.decisions.div_ceil(2).max(1)
+                ));
             }
         }
     }

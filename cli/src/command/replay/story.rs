@@ -60,15 +60,22 @@ pub fn write(bytes: &[u8], id: &DeploymentId, anonymous: bool) -> Result<Story, 
     let mut told = Told { id, anonymous, script: None, case: None, crowd: 0 };
     let went = play(bytes, &mut told)?;
     if told.crowd > HOSTS {
-        return Err(Failure::Usage(format!("{id} is a deployment to {} hosts: a story has at most {HOSTS}; try --what-if or pilotage simulate", told.crowd)));
+        return Err(Failure::Usage(format!(
+            "{id} is a deployment to {} hosts: a story has at most {HOSTS}; try --what-if or pilotage simulate",
+            told.crowd
+        )));
     }
     if let Some(difference) = &went.difference {
-        return Err(Failure::Usage(format!("the recording is not replayed as it was (pilotage replay {id} says where, at {}): no story can be made of it", pilotage_shared::api::v1::When(difference.0.at))));
+        return Err(Failure::Usage(format!(
+            "the recording is not replayed as it was (pilotage replay {id} says where, at {}): no story can be made of it",
+            pilotage_shared::api::v1::When(difference.0.at)
+        )));
     }
     let (Some(script), Some(case)) = (told.script, told.case) else { return Err(not_recorded(id, went.from)) };
     let story = tell(&script.text(&case));
     let (fleet, outcome) = (script.names.fleet().to_owned(), case.ended.as_ref().map(|ended| ended.outcome));
-    let otherwise = if story.broken { Some("a promise is broken in this story: report it".to_owned()) } else { ends_otherwise(&story.text, &fleet, outcome) };
+    let otherwise =
+        if story.broken { Some("a promise is broken in this story: report it".to_owned()) } else { ends_otherwise(&story.text, &fleet, outcome) };
     let note = otherwise.as_ref().map_or_else(String::new, |text| format!("# {text}\n\n"));
     Ok(Story { text: format!("{note}{}", story.text), otherwise })
 }
@@ -79,7 +86,8 @@ fn ends_otherwise(text: &str, fleet: &str, outcome: Option<Outcome>) -> Option<S
     let wanted = outcome.words();
     let last = text.lines().rev().find(|line| line.starts_with(&format!("{fleet}: ")))?;
     let found = last.split(';').next().unwrap_or_default();
-    (!found.ends_with(wanted)).then(|| format!("it {wanted} as it was recorded, and here: {found}; the simulator's hosts are faster, times may matter"))
+    (!found.ends_with(wanted))
+        .then(|| format!("it {wanted} as it was recorded, and here: {found}; the simulator's hosts are faster, times may matter"))
 }
 
 fn members(world: &World, id: &DeploymentId) -> usize {

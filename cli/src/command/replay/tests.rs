@@ -17,8 +17,8 @@ use pilotage_simulator::truth::Behaviour;
 
 use super::{begun, story};
 use crate::fleet_file;
-use crate::render::replay as render;
 use crate::recording::{Policy, Tried, Watch, play};
+use crate::render::replay as render;
 
 /// Version 1.0.0 everywhere, then 1.1.0, which two hosts refuse.
 fn recorded() -> (Vec<u8>, DeploymentId) {

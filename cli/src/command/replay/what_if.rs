@@ -10,8 +10,8 @@ use super::not_recorded;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Form};
-use crate::render::replay as render;
 use crate::recording::{Policy, Tried, Watch, play};
+use crate::render::replay as render;
 
 struct WhatIf<'a> {
     id: &'a DeploymentId,

@@ -63,7 +63,10 @@ impl Crowd {
         for (n, name) in (0..).zip(names) {
             let labels = self.labels(&spec, n);
             if !spec.select.matches(&labels) {
-                return Err(Failure::Usage(format!("no host can be invented that {:?} matches: forecast a live fleet instead", spec.select.to_string())));
+                return Err(Failure::Usage(format!(
+                    "no host can be invented that {:?} matches: forecast a live fleet instead",
+                    spec.select.to_string()
+                )));
             }
             members.push(Member { name, labels, running: settled, previous: None, staged: None, standing: Some(standing), barred: None });
         }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pilotage_shared::api::v1::{ConfigurationView, FleetView, HostStateWord, HostView, PackageView, ReleaseView, RunOutcomeWord, RunView, SlotView, StandingWord};
+use pilotage_shared::api::v1::{
+    ConfigurationView, FleetView, HostStateWord, HostView, PackageView, ReleaseView, RunOutcomeWord, RunView, SlotView, StandingWord,
+};
 use pilotage_shared::fleet::FleetSpec;
 use pilotage_shared::health::Standing;
 use pilotage_shared::name::{AppName, FleetName, Version, Why};
@@ -10,7 +12,7 @@ use pilotage_shared::release::Release;
 use pilotage_shared::run::Event;
 use pilotage_shared::time::Millis;
 use pilotage_simulator::forecast::pace::{RUN, Spread};
-use pilotage_simulator::forecast::{Barred, Config, Member, Package, Pace, Refusal, Scenario};
+use pilotage_simulator::forecast::{Barred, Config, Member, Pace, Package, Refusal, Scenario};
 
 use super::{plain, unknown_package};
 use crate::failure::Failure;

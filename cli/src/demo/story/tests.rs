@@ -29,7 +29,17 @@ fn event(event: &str, began_ms: u64, took_ms: u64, exit: i32, last_line: &str) -
 fn run(host: &str, to: &str, from: Option<&str>, outcome: RunOutcomeWord, began: u64, took_ms: u64, events: Vec<RunEventView>) -> RunView {
     let from = from.map(|version| samples::release(&format!("web@{version}")));
     let began_at = When(Time(began));
-    RunView { host: host.parse().unwrap(), to: samples::release(&format!("web@{to}")), from, outcome, began_at, took_ms, out_of_service_ms: Some(took_ms), events, ..samples::failed_run("h1", "") }
+    RunView {
+        host: host.parse().unwrap(),
+        to: samples::release(&format!("web@{to}")),
+        from,
+        outcome,
+        began_at,
+        took_ms,
+        out_of_service_ms: Some(took_ms),
+        events,
+        ..samples::failed_run("h1", "")
+    }
 }
 
 fn act(i: usize, outcome: OutcomeWord, runs: Vec<RunView>, failures: Vec<Failure>) -> Act {

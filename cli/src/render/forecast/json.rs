@@ -22,7 +22,12 @@ pub fn forecast(view: &View) -> Value {
             "stage": view.pace.stage.to_string(),
             "hooks": view.pace.hooks.iter().map(|(event, spread)| (event.to_string(), spread.to_string())).collect::<std::collections::BTreeMap<_, _>>(),
         }));
-        map.insert("if_bad".to_owned(), view.what_if.as_ref().map_or(Value::Null, |what_if| json!({ "tried": ["fails ValidateService"], "noticed": what_if.bad.as_ref().map(bad) })));
+        map.insert(
+            "if_bad".to_owned(),
+            view.what_if
+                .as_ref()
+                .map_or(Value::Null, |what_if| json!({ "tried": ["fails ValidateService"], "noticed": what_if.bad.as_ref().map(bad) })),
+        );
     }
     value
 }

@@ -48,7 +48,11 @@ pub fn drawing(view: &View) -> String {
         let at = pilotage_shared::time::Millis(s.still.0 * quarter / 4 / 1000 * 1000);
         put(format!("<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{at}</text>", x(at.0), HEIGHT - BOTTOM + 20.0));
     }
-    put(format!("<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{1:.1}\" y2=\"{1:.1}\" stroke=\"#cf222e\" stroke-dasharray=\"6 4\"/>", WIDTH - RIGHT, y(s.floor)));
+    put(format!(
+        "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{1:.1}\" y2=\"{1:.1}\" stroke=\"#cf222e\" stroke-dasharray=\"6 4\"/>",
+        WIDTH - RIGHT,
+        y(s.floor)
+    ));
     for (_, color, of) in LINES {
         let mut points = String::new();
         let mut before = None;

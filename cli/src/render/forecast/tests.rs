@@ -11,7 +11,14 @@ fn at(p50: u64, p95: u64) -> Spread<Millis> {
 
 fn view() -> View {
     let point = |at: u64, available, new| Point { at: Millis(at), available, serving: available, new };
-    let waits = |kind, text: &str| Waits { kind, blocks: kind == "unreachable", text: text.to_owned(), count: 4, hosts: vec!["h1".to_owned()], lift: Some("pilotage host retire h1".to_owned()) };
+    let waits = |kind, text: &str| Waits {
+        kind,
+        blocks: kind == "unreachable",
+        text: text.to_owned(),
+        count: 4,
+        hosts: vec!["h1".to_owned()],
+        lift: Some("pilotage host retire h1".to_owned()),
+    };
     View {
         context: Some("prod".to_owned()),
         fleet: "web-prod".to_owned(),
@@ -36,7 +43,10 @@ fn view() -> View {
             waits: Vec::new(),
             still: Millis(1_730_000),
             cut: false,
-            limits: vec![(waits("in-change", "4 hosts in change"), Millis(1_700_000)), (waits("batch", "9 hosts wait for their turn: at most 100 may be in change at once"), Millis(860_000))],
+            limits: vec![
+                (waits("in-change", "4 hosts in change"), Millis(1_700_000)),
+                (waits("batch", "9 hosts wait for their turn: at most 100 may be in change at once"), Millis(860_000)),
+            ],
             curve: vec![point(0, 1200, 0), point(60_000, 800, 100), point(900_000, 1000, 600), point(1_721_480, 1200, 1200)],
         },
         what_if: None,
@@ -110,13 +120,21 @@ fn what_never_ends_says_what_it_stops_on() {
     view.tried = vec!["zone=a lost at 10m".to_owned()];
     view.summary.outcomes = [(None, 20)].into();
     view.summary.duration = None;
-    view.summary.waits =
-        vec![Waits { kind: "unreachable", blocks: true, text: "4 hosts not heard from".to_owned(), count: 4, hosts: Vec::new(), lift: Some("pilotage host retire h1".to_owned()) }];
+    view.summary.waits = vec![Waits {
+        kind: "unreachable",
+        blocks: true,
+        text: "4 hosts not heard from".to_owned(),
+        count: 4,
+        hosts: Vec::new(),
+        lift: Some("pilotage host retire h1".to_owned()),
+    }];
     view.summary.scopes = (0..8).map(|n| (format!("shard={n}"), (20 - n, 10))).collect();
     let lines = lines(&view);
     assert_eq!(lines[2], "each     shard=7 lowest 13, floor 10 · shard=6 lowest 14, floor 10 · shard=5 lowest 15, floor 10");
     assert_eq!(lines[3], "         shard=4 lowest 16, floor 10 · shard=3 lowest 17, floor 10 · shard=2 lowest 18, floor 10 · and 2 more");
-    assert!(self::lines(&View { summary: Summary { cut: true, ..view.summary.clone() }, ..view.clone() })[0].contains("would not be done after 28m50s"));
+    assert!(
+        self::lines(&View { summary: Summary { cut: true, ..view.summary.clone() }, ..view.clone() })[0].contains("would not be done after 28m50s")
+    );
     assert!(lines[0].contains("would stand still after 28m50s"), "{}", lines[0]);
     assert_eq!(lines[4], "stops on 4 hosts not heard from   pilotage host retire h1");
 }
@@ -126,8 +144,29 @@ fn machines_read_every_number() {
     let value = json::forecast(&View { what_if: Some(Summary { bad: Some(noticed_()), ..view().summary }), ..view() });
     let keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
     for key in [
-        "assumes", "batch", "below_floor_ms", "curve", "duration_ms", "fleet", "floor", "forecast", "had_most", "hosts", "if_bad", "left", "limits", "lowest", "noticed", "outcomes",
-        "package", "per", "seed", "seeds", "still_ms", "tried", "waiting",
+        "assumes",
+        "batch",
+        "below_floor_ms",
+        "curve",
+        "duration_ms",
+        "fleet",
+        "floor",
+        "forecast",
+        "had_most",
+        "hosts",
+        "if_bad",
+        "left",
+        "limits",
+        "lowest",
+        "noticed",
+        "outcomes",
+        "package",
+        "per",
+        "seed",
+        "seeds",
+        "still_ms",
+        "tried",
+        "waiting",
     ] {
         assert!(keys.contains(&key), "{key} is not in {keys:?}");
     }

@@ -47,7 +47,11 @@ pub fn row(tried: &Tried, goes_on: Option<&GoesOn>) -> Row {
 /// All of them.
 pub fn table(rows: &[Row], policy: &Policy) -> Vec<String> {
     let differ = rows.iter().filter(|row| row.differs).count();
-    let mut lines = vec![format!("{} under {}: {differ} would have been decided otherwise", plural(rows.len(), "recorded deployment", "recorded deployments"), policy.words())];
+    let mut lines = vec![format!(
+        "{} under {}: {differ} would have been decided otherwise",
+        plural(rows.len(), "recorded deployment", "recorded deployments"),
+        policy.words()
+    )];
     if rows.is_empty() {
         return lines;
     }

@@ -40,11 +40,14 @@ pub fn decision(world: &World, change: &Change) -> Option<(Vec<String>, String)>
         Change::Withdrawn { host: name, .. } => host(name, "may not go any more".into()),
         Change::Renumbered { host: name, .. } => host(name, "keeps its permission under a new number".into()),
         Change::Returned { host: name, .. } => host(name, "is back from change".into()),
-        Change::HostPut { host: new } => host(&new.id.name, match (new.state, &new.cordoned) {
-            (HostState::Maintenance, _) => "is in maintenance".into(),
-            (_, Some(_)) => "is not to be touched".into(),
-            (HostState::Active | HostState::Retired, None) => "is as people want it".into(),
-        }),
+        Change::HostPut { host: new } => host(
+            &new.id.name,
+            match (new.state, &new.cordoned) {
+                (HostState::Maintenance, _) => "is in maintenance".into(),
+                (_, Some(_)) => "is not to be touched".into(),
+                (HostState::Active | HostState::Retired, None) => "is as people want it".into(),
+            },
+        ),
         Change::HostRetired { host: name } => host(name, "is retired".into()),
         Change::Quarantined { host: name, why } => host(name, format!("is in quarantine: {}", safe(why.as_str()))),
         Change::Silent { host: name } => host(name, "has not been heard from for three heartbeats".into()),
@@ -54,7 +57,12 @@ pub fn decision(world: &World, change: &Change) -> Option<(Vec<String>, String)>
         Change::Thawed { fleet } => all(format!("fleet {fleet} goes on")),
         Change::Deployed { deployment } => {
             let over = deployment.over.as_ref().map_or_else(String::new, |release| format!(" over {}", version(world, release)));
-            all(format!("{} brings {}{over}, asked by {}", deployment.id, version(world, &deployment.release), safe(&deployment.started.by.to_string())))
+            all(format!(
+                "{} brings {}{over}, asked by {}",
+                deployment.id,
+                version(world, &deployment.release),
+                safe(&deployment.started.by.to_string())
+            ))
         }
         Change::Paused { id, note } => all(format!("{id} is paused by {}", safe(&note.by.to_string()))),
         Change::Resumed { id, .. } => all(format!("{id} goes on")),
@@ -127,9 +135,11 @@ pub fn request(request: &Request) -> String {
         | Request::MaintainHost { host, .. }
         | Request::RetireHost { host }
         | Request::RetryHost { host } => format!("a request about {host}"),
-        Request::PutPackage { .. } | Request::DeletePackage { .. } | Request::ReleasePackage { .. } | Request::BlockPackage { .. } | Request::UnblockPackage { .. } => {
-            "a request about a package".into()
-        }
+        Request::PutPackage { .. }
+        | Request::DeletePackage { .. }
+        | Request::ReleasePackage { .. }
+        | Request::BlockPackage { .. }
+        | Request::UnblockPackage { .. } => "a request about a package".into(),
         Request::PutConfiguration { fleet, .. } => format!("a configuration of {fleet}"),
         Request::DeleteConfiguration { app, number } | Request::ReleaseConfiguration { app, number } => format!("a request about {app}'s c{number}"),
         Request::Recover { .. } => "the recovery".into(),

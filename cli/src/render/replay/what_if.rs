@@ -90,9 +90,18 @@ fn side(lead: &str, changes: &[Change], world: &pilotage_coordinator_core::World
 
 /// How both went on.
 pub fn after(tried: &Tried, goes_on: Option<&GoesOn>) -> Vec<String> {
-    let went = format!("as it went {}, lowest {} of {}", ended(tried.case.ended.as_ref(), tried.case.deployment.started.at), tried.case.lowest, tried.members);
+    let went = format!(
+        "as it went {}, lowest {} of {}",
+        ended(tried.case.ended.as_ref(), tried.case.deployment.started.at),
+        tried.case.lowest,
+        tried.members
+    );
     let Some(goes_on) = goes_on else { return vec![went] };
-    let mut lines = vec!["from here on the hosts would have been told other things, so what they said does not follow: an estimate".to_owned(), went, estimated(tried, goes_on)];
+    let mut lines = vec![
+        "from here on the hosts would have been told other things, so what they said does not follow: an estimate".to_owned(),
+        went,
+        estimated(tried, goes_on),
+    ];
     lines.extend(waits(&goes_on.estimate.waiting).iter().map(|text| format!("           waits for {text}")));
     lines.push("assumed    each host takes as long as it took, and comes through as it did; people ask for the same".to_owned());
     for guess in [Guess::AsMostOthers, Guess::AsOtherRuns, Guess::Invented] {

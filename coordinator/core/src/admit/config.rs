@@ -44,7 +44,9 @@ fn to_deploy(world: &World, fleet: &Fleet, config: Digest) -> Result<Option<Rele
     let release = deploy::as_settled(fleet, Release { config: Some(config), ..Release::of(settled.package) });
     match world.active(fleet) {
         // It would take away what somebody brings.
-        Some(other) if other.release.package != settled.package => Err(Rejected::OtherPackage { id: other.id.clone(), package: world.release_name(&other.release) }),
+        Some(other) if other.release.package != settled.package => {
+            Err(Rejected::OtherPackage { id: other.id.clone(), package: world.release_name(&other.release) })
+        }
         Some(same) if same.release == release && same.course == Course::Forward => Ok(None),
         None if release == settled && fleet.unsettled.is_none() => Ok(None),
         Some(_) | None => Ok(Some(release)),
@@ -81,19 +83,21 @@ pub fn user(world: &World, configuration: &Configuration) -> Option<String> {
         }
     }
     let slots = world.slots.iter().filter(|((of, _), _)| of == app);
-    slots.filter_map(|((_, host), slot)| {
-        let status = slot.status.as_ref()?;
-        let held = [status.running, status.previous].into_iter().flatten().any(|r| uses(&r));
-        held.then(|| format!("{host} runs it or would go back to it"))
-    })
-    .next()
+    slots
+        .filter_map(|((_, host), slot)| {
+            let status = slot.status.as_ref()?;
+            let held = [status.running, status.previous].into_iter().flatten().any(|r| uses(&r));
+            held.then(|| format!("{host} runs it or would go back to it"))
+        })
+        .next()
 }
 
 /// A person has looked at it: it may be tried again with every package.
 pub fn release(world: &World, app: &AppName, number: u32) -> Result<Admitted, Rejected> {
     let configuration = find(world, app, number)?;
     let config = Some(configuration.digest);
-    let pairs: Vec<Pair> = world.held_with(&configuration.digest).map(|(package, _)| Pair { package: *package, config }).take(RELEASED_AT_ONCE).collect();
+    let pairs: Vec<Pair> =
+        world.held_with(&configuration.digest).map(|(package, _)| Pair { package: *package, config }).take(RELEASED_AT_ONCE).collect();
     if pairs.is_empty() {
         return Err(Rejected::ConfigurationNotHeld { app: app.clone(), number });
     }

@@ -9,8 +9,8 @@ use pilotage_shared::name::{FleetName, HostName};
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::time::Time;
 
-use super::fleet::{can_keep_floors, no_overlap};
 use super::Admitted;
+use super::fleet::{can_keep_floors, no_overlap};
 use crate::answer::Answer;
 use crate::change::Change;
 use crate::rejected::Rejected;

@@ -48,12 +48,13 @@ fn user(world: &World, package: &Package) -> Option<String> {
         }
     }
     let slots = world.slots.iter().filter(|((app, _), _)| *app == package.app);
-    slots.filter_map(|((_, host), slot)| {
-        let status = slot.status.as_ref()?;
-        let held = [status.running, status.previous].into_iter().flatten().any(|r| r.package == digest);
-        held.then(|| format!("{host} runs it or would go back to it"))
-    })
-    .next()
+    slots
+        .filter_map(|((_, host), slot)| {
+            let status = slot.status.as_ref()?;
+            let held = [status.running, status.previous].into_iter().flatten().any(|r| r.package == digest);
+            held.then(|| format!("{host} runs it or would go back to it"))
+        })
+        .next()
 }
 
 pub fn release(world: &World, note: Note, digest: &Digest) -> Result<Admitted, Rejected> {

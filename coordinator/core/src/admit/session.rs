@@ -50,12 +50,7 @@ pub fn hello(world: &World, by: &Principal, hello: &Hello, now: Time) -> Result<
     }
     let Some(epoch) = world.epoch else { return Err(Rejected::NotStarted) };
     let session = SessionId { epoch, n: world.sessions + 1 };
-    let welcome = Welcome {
-        session,
-        lease: world.settings.lease(),
-        heartbeat: world.settings.heartbeat,
-        blocked: world.blocked.clone(),
-    };
+    let welcome = Welcome { session, lease: world.settings.lease(), heartbeat: world.settings.heartbeat, blocked: world.blocked.clone() };
     let began = Change::SessionBegan {
         host: name.clone(),
         session,
@@ -77,7 +72,9 @@ fn conflict(world: &World, host: &Host, hello: &Hello) -> Option<Why> {
         None => host.ledger == Some(hello.ledger),
         Some(last) => order(last).zip(order(confirmed)).is_some_and(|(l, c)| l < c),
     };
-    (earlier && !planted(Bug::CloneUnchecked)).then(|| Why::lossy("its last session is earlier than one it has confirmed: two machines under one identity, or one set back to an old state"))
+    (earlier && !planted(Bug::CloneUnchecked)).then(|| {
+        Why::lossy("its last session is earlier than one it has confirmed: two machines under one identity, or one set back to an old state")
+    })
 }
 
 /// "Sequence n still holds": costs no durable write.

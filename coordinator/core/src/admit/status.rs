@@ -9,8 +9,8 @@ use pilotage_shared::principal::Principal;
 use pilotage_shared::status::{SlotStatus, Status};
 use pilotage_shared::time::Time;
 
-use super::session::{current, host_of};
 use super::Admitted;
+use super::session::{current, host_of};
 use crate::answer::Answer;
 use crate::change::Change;
 use crate::rejected::Rejected;
@@ -67,12 +67,15 @@ fn conflict(world: &World, host: &HostName, ledger: pilotage_shared::ids::Ledger
         return Some(Why::lossy(&format!("it says it has seen generation {seen}, the counter is {}", world.counter)));
     }
     let known = world.hosts.get(host).is_some_and(|h| h.ledger == Some(ledger));
-    let fell = known && first && world.host_slots(host).any(|(app, slot)| {
-        let old = slot.status.as_ref().map_or((Generation(0), Generation(0)), |s| (s.seen, s.spent));
-        let new = status.slots.get(app).map_or((Generation(0), Generation(0)), |s| (s.seen, s.spent));
-        new.0 < old.0 || new.1 < old.1
-    });
-    (fell && !planted(Bug::CloneUnchecked)).then(|| Why::lossy("its ledger is one we know, and has forgotten what it had seen: it was set back to an old state"))
+    let fell = known
+        && first
+        && world.host_slots(host).any(|(app, slot)| {
+            let old = slot.status.as_ref().map_or((Generation(0), Generation(0)), |s| (s.seen, s.spent));
+            let new = status.slots.get(app).map_or((Generation(0), Generation(0)), |s| (s.seen, s.spent));
+            new.0 < old.0 || new.1 < old.1
+        });
+    (fell && !planted(Bug::CloneUnchecked))
+        .then(|| Why::lossy("its ledger is one we know, and has forgotten what it had seen: it was set back to an old state"))
 }
 
 fn newest_seen(status: &Status) -> Generation {

@@ -6,9 +6,9 @@ use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::release::Release;
 
 use crate::change::Touched;
-use crate::world::load::Key;
 use crate::world::World;
 use crate::world::configuration::{Configuration, Held, Pair};
+use crate::world::load::Key;
 
 /// Holds that go with a package: a unit touches a bounded number of records.
 const FORGOTTEN_AT_ONCE: usize = 90;
@@ -45,7 +45,8 @@ impl World {
     /// A package is gone: nothing can be deployed with it any more.
     pub(super) fn forget_pairs(&mut self, package: &Digest, t: &mut Touched) {
         let first = Pair { package: *package, config: None };
-        let pairs: Vec<Pair> = self.held_pairs.range(first..).map(|(pair, _)| *pair).take_while(|pair| pair.package == *package).take(FORGOTTEN_AT_ONCE).collect();
+        let pairs: Vec<Pair> =
+            self.held_pairs.range(first..).map(|(pair, _)| *pair).take_while(|pair| pair.package == *package).take(FORGOTTEN_AT_ONCE).collect();
         for pair in pairs {
             self.held_pairs.remove(&pair);
             t.records.insert(Key::HeldPair(pair));

@@ -4,8 +4,8 @@ use pilotage_shared::name::FleetName;
 use pilotage_shared::time::Time;
 
 use crate::change::Touched;
-use crate::world::recovery::{Left, Recovering, Stage, Verdict};
 use crate::world::load::Key;
+use crate::world::recovery::{Left, Recovering, Stage, Verdict};
 use crate::world::{Note, World};
 
 impl World {

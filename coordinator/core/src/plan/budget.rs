@@ -54,7 +54,8 @@ impl Budget {
                 budget.in_change += n;
             }
         }
-        budget.fleet.floor = if planted(Bug::RoundDown) { spec.floor.round_down(budget.fleet.members) } else { spec.floor.round_up(budget.fleet.members) };
+        budget.fleet.floor =
+            if planted(Bug::RoundDown) { spec.floor.round_down(budget.fleet.members) } else { spec.floor.round_up(budget.fleet.members) };
         for ((key, _), scope) in &mut budget.labels {
             scope.floor = spec.floor_per.get(key).map_or(0, |floor| floor.round_up(scope.members));
         }

@@ -1,10 +1,10 @@
 //! Failures of a deployment that is on its way forward, and what they make of it (R20, R21, R23).
 
 use pilotage_shared::digest::Digest;
+use pilotage_shared::fleet::OnFailure;
 use pilotage_shared::name::{HostName, Reason, Why};
 use pilotage_shared::planted::{Bug, planted};
 use pilotage_shared::principal::Principal;
-use pilotage_shared::fleet::OnFailure;
 use pilotage_shared::release::Release;
 
 use super::{Mode, View};
@@ -89,8 +89,7 @@ fn was_down(facts: &Facts, to: &Release, number: u32) -> bool {
 
 /// The first members by name for which it is true.
 pub fn named(view: &View, is: impl Fn(&Facts) -> bool) -> Vec<HostName> {
-    let mut hosts: Vec<HostName> =
-        view.groups.iter().filter(|(f, _)| is(f)).flat_map(|(_, h)| h.iter().take(NAMED).cloned()).collect();
+    let mut hosts: Vec<HostName> = view.groups.iter().filter(|(f, _)| is(f)).flat_map(|(_, h)| h.iter().take(NAMED).cloned()).collect();
     hosts.sort();
     hosts.truncate(NAMED);
     hosts

@@ -61,7 +61,9 @@ impl Mode {
             (Some((Course::Forward, d)), _) => Mode::Forward { to: d.release, paused: d.paused.is_some() },
             (Some((Course::Back { to, .. }, _)), _) => Mode::Back { to: *to },
             (Some((Course::Ended { .. }, _)) | None, _) if world.left.contains_key(&fleet.spec.name) => Mode::Left,
-            (Some((Course::Ended { .. }, _)) | None, Some(to)) if !world.barred(&to) || planted(Bug::HeldIsCaughtUp) => Mode::CatchUp { to, spare: fleet.unsettled },
+            (Some((Course::Ended { .. }, _)) | None, Some(to)) if !world.barred(&to) || planted(Bug::HeldIsCaughtUp) => {
+                Mode::CatchUp { to, spare: fleet.unsettled }
+            }
             (Some((Course::Ended { .. }, _)) | None, _) => Mode::Rest,
         }
     }

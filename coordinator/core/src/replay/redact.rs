@@ -55,6 +55,11 @@ fn host(host: &Host) -> Host {
 pub fn is_echo(change: &Change) -> bool {
     matches!(
         change,
-        Change::Heard { .. } | Change::Noted { .. } | Change::Measured { .. } | Change::Observed { .. } | Change::BlockedSeen { .. } | Change::SessionEnded { .. }
+        Change::Heard { .. }
+            | Change::Noted { .. }
+            | Change::Measured { .. }
+            | Change::Observed { .. }
+            | Change::BlockedSeen { .. }
+            | Change::SessionEnded { .. }
     )
 }

@@ -191,9 +191,9 @@ impl World {
             run: status.is_some_and(|s| s.run.is_some()),
             running: status.and_then(|s| s.running),
             staged: status.and_then(|s| s.staged),
-            refused: slot.and_then(|s| s.refused.as_ref()).and_then(|r| {
-                Some(RefusedFact { release: r.release, number: ours(&r.deployment)?, was_down: r.was_down })
-            }),
+            refused: slot
+                .and_then(|s| s.refused.as_ref())
+                .and_then(|r| Some(RefusedFact { release: r.release, number: ours(&r.deployment)?, was_down: r.was_down })),
             bar,
             scopes,
         }

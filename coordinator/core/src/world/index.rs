@@ -67,10 +67,8 @@ impl World {
 
     fn note_strays(&mut self, name: &HostName) {
         let member = self.member_of.get(name);
-        let apps: Vec<(AppName, bool)> = self
-            .host_slots(name)
-            .map(|(app, slot)| (app.clone(), slot.loan.is_some() && !member.is_some_and(|m| m.contains_key(app))))
-            .collect();
+        let apps: Vec<(AppName, bool)> =
+            self.host_slots(name).map(|(app, slot)| (app.clone(), slot.loan.is_some() && !member.is_some_and(|m| m.contains_key(app)))).collect();
         for (app, stray) in apps {
             if stray {
                 self.strays.insert((app, name.clone()));

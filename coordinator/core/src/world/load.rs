@@ -92,9 +92,7 @@ impl World {
             Key::Fleet(name) => self.fleets.get(name).cloned().map(Record::Fleet),
             Key::Package(digest) => self.packages.get(digest).cloned().map(Record::Package),
             Key::Deployment(id) => self.deployments.get(id).cloned().map(Record::Deployment),
-            Key::Slot(app, host) => {
-                self.slot(app, host).cloned().map(|slot| Record::Slot(app.clone(), host.clone(), slot))
-            }
+            Key::Slot(app, host) => self.slot(app, host).cloned().map(|slot| Record::Slot(app.clone(), host.clone(), slot)),
             Key::Remembered(key) => self.remembered.get(key).cloned().map(|r| Record::Remembered(key.clone(), r)),
             Key::Recovering => self.recovering.clone().map(Record::Recovering),
             Key::Left(fleet) => self.left.get(fleet).cloned().map(|left| Record::Left(fleet.clone(), left)),

@@ -276,7 +276,8 @@ fn r32_a_floor_that_waits_names_who_is_missing_and_why() {
     }
     let missing = |rig: &Rig| {
         let floor = rig.waiting().into_iter().find(|w| w.cause.kind() == "floor").unwrap();
-        let missing: Vec<String> = floor.missing.iter().map(|m| format!("{:?} {}", m.why, m.hosts.iter().map(|h| h.as_str()).collect::<String>())).collect();
+        let missing: Vec<String> =
+            floor.missing.iter().map(|m| format!("{:?} {}", m.why, m.hosts.iter().map(|h| h.as_str()).collect::<String>())).collect();
         (missing.join(", "), floor.lifts_by_itself())
     };
     assert_eq!(missing(&rig), ("Settling h5, Down h6".into(), true), "h5 is on the way");

@@ -146,7 +146,10 @@ fn r23_a_bad_configuration_goes_back_as_a_pair_and_only_the_pair_is_held() {
     assert!(rig.hosts.values().all(|h| h.slot.running == Some(with("1", "one"))));
     assert!(rig.world.packages[&release("1").package].held.is_none(), "the good package is not held");
     let refused = put(&mut rig, "bad", true).unwrap_err();
-    assert_eq!((refused.code(), refused.to_string()), ("configuration-held", "web@1+c2 is held since it failed in prod.3: h1 ValidateService exit 1".into()));
+    assert_eq!(
+        (refused.code(), refused.to_string()),
+        ("configuration-held", "web@1+c2 is held since it failed in prod.3: h1 ValidateService exit 1".into())
+    );
     assert_eq!(deploy(&mut rig, "1", Some(2)).unwrap_err().code(), "configuration-held");
     deploy(&mut rig, "2", Some(2)).unwrap();
     assert_eq!(rig.newest().release, with("2", "bad"), "another package may know what to do with it");

@@ -207,7 +207,9 @@ fn r34_what_would_say_where_hosts_go_waits_for_the_end_of_the_recovery() {
     rig.recover_from(backup, 9);
     let id = rig.newest().id;
     let what = pilotage_coordinator_core::input::What::Version(pilotage_shared::name::Version::new("3").unwrap());
-    for request in [Request::Deploy { fleet: fleet(), what, file_exists: None }, Request::Rollback { id: id.clone() }, Request::Resume { fleet: fleet() }] {
+    for request in
+        [Request::Deploy { fleet: fleet(), what, file_exists: None }, Request::Rollback { id: id.clone() }, Request::Resume { fleet: fleet() }]
+    {
         assert_eq!(rig.ask(request).unwrap_err().code(), "recovering");
     }
     // What moves nobody may be said.

@@ -138,14 +138,8 @@ impl Rig {
 
     pub fn hello(&mut self, name: &str) -> Result<Answer, Rejected> {
         let paper = &self.hosts[&host(name)];
-        let hello = Hello {
-            host: self.id(name),
-            ledger: paper.ledger,
-            boot: BootId::default(),
-            last: paper.last,
-            versions: (1, 1),
-            agent: Why::default(),
-        };
+        let hello =
+            Hello { host: self.id(name), ledger: paper.ledger, boot: BootId::default(), last: paper.last, versions: (1, 1), agent: Why::default() };
         let by = Principal::Host(self.id(name));
         self.input(by, Request::Hello { hello: Box::new(hello) })
     }

@@ -34,10 +34,21 @@ pub fn configuration(world: &World, of: &Configuration) -> ConfigurationView {
 
 /// What is in it.
 pub fn configuration_content(of: &configuration::Configuration) -> ConfigurationContent {
-    let file = |access: &Access| ConfigurationFile { mode: format!("{:04o}", access.mode), reader: access.reader.clone(), size: None, digest: None, secret: None };
-    let content = of.files.iter().map(|(path, f)| (path.clone(), ConfigurationFile { size: Some(f.size), digest: Some(f.digest), ..file(&f.access) }));
+    let file = |access: &Access| ConfigurationFile {
+        mode: format!("{:04o}", access.mode),
+        reader: access.reader.clone(),
+        size: None,
+        digest: None,
+        secret: None,
+    };
+    let content =
+        of.files.iter().map(|(path, f)| (path.clone(), ConfigurationFile { size: Some(f.size), digest: Some(f.digest), ..file(&f.access) }));
     let secret = of.secret_files.iter().map(|(path, f)| (path.clone(), ConfigurationFile { secret: Some(f.secret.to_string()), ..file(&f.access) }));
     let mut files: BTreeMap<String, ConfigurationFile> = content.chain(secret).collect();
     files.insert(ENVIRONMENT.to_owned(), file(&of.environment_access));
-    ConfigurationContent { environment: of.environment.clone(), secrets: of.secret_variables.iter().map(|(k, v)| (k.clone(), v.to_string())).collect(), files }
+    ConfigurationContent {
+        environment: of.environment.clone(),
+        secrets: of.secret_variables.iter().map(|(k, v)| (k.clone(), v.to_string())).collect(),
+        files,
+    }
 }

@@ -1,7 +1,7 @@
 //! Deployments as people see them.
 
-use pilotage_coordinator_core::{Cause, explain};
 use pilotage_coordinator_core::world::{Because, Course, Deployment, Fleet, Outcome, World};
+use pilotage_coordinator_core::{Cause, explain};
 use pilotage_shared::api::v1::{DeploymentState, DeploymentView, OutcomeWord, WaveView, When};
 use pilotage_shared::name::{AppName, HostName};
 

@@ -2,9 +2,7 @@
 
 use pilotage_coordinator_core::plan::explain_fleet;
 use pilotage_coordinator_core::world::{Course, Fleet, HostState, World};
-use pilotage_shared::api::v1::{
-    CoordinatorView, DeploymentState, FleetBody, FleetState, FleetStatus, FleetView, HostCounts, ScopeCounts, When,
-};
+use pilotage_shared::api::v1::{CoordinatorView, DeploymentState, FleetBody, FleetState, FleetStatus, FleetView, HostCounts, ScopeCounts, When};
 
 use super::{deployment, note, release, waiting};
 use crate::engine::View;

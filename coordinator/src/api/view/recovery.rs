@@ -26,12 +26,16 @@ pub fn recovery(world: &World) -> RecoveryView {
 
 fn fleet_recovery(world: &World, fleet: &Fleet) -> FleetRecovery {
     let name = &fleet.spec.name;
-    let mut runs: Vec<RunsView> = world.runs_now(name).into_iter().map(|(running, hosts)| RunsView {
-        release: running.as_ref().map(|r| release(world, r)),
-        known: running.is_none_or(|r| world.packages.contains_key(&r.package)),
-        count: hosts.len() as u32,
-        hosts: first(hosts),
-    }).collect();
+    let mut runs: Vec<RunsView> = world
+        .runs_now(name)
+        .into_iter()
+        .map(|(running, hosts)| RunsView {
+            release: running.as_ref().map(|r| release(world, r)),
+            known: running.is_none_or(|r| world.packages.contains_key(&r.package)),
+            count: hosts.len() as u32,
+            hosts: first(hosts),
+        })
+        .collect();
     runs.sort_by_key(|r| std::cmp::Reverse(r.count));
     let unheard = world.groups.get(name).into_iter().flatten().filter(|(f, _)| f.standing == Counted::Unheard);
     let mut missing: Vec<HostName> = unheard.flat_map(|(_, hosts)| hosts.iter().cloned()).collect();

@@ -73,7 +73,9 @@ fn missing(world: &World, fleet: &Fleet, missing: &Missing) -> MissingView {
         let status = world.slot(&fleet.spec.app, host).and_then(|s| s.status.as_ref());
         let why = match missing.why {
             Absence::Down | Absence::Unknown => status.map(|s| s.health.last.to_string()).unwrap_or_default(),
-            Absence::InChange | Absence::Settling | Absence::Unheard | Absence::Unreachable | Absence::Maintenance | Absence::Quarantined => String::new(),
+            Absence::InChange | Absence::Settling | Absence::Unheard | Absence::Unreachable | Absence::Maintenance | Absence::Quarantined => {
+                String::new()
+            }
         };
         WaitingHost { host: host.clone(), why, since: None }
     });
@@ -116,7 +118,9 @@ fn words(world: &World, of: &Fleet, waiting: &Waiting) -> Words {
     const OPERATOR: &[&str] = &["operator"];
     const AT_HOST: &[&str] = &["root of the host"];
     match cause {
-        Cause::Staging => words(WaitingKind::Staging, "fetching and checking the package", "the package is there, verified and unpacked", NOBODY, None),
+        Cause::Staging => {
+            words(WaitingKind::Staging, "fetching and checking the package", "the package is there, verified and unpacked", NOBODY, None)
+        }
         Cause::Floor { scope, counted, floor, members } => Words {
             kind: WaitingKind::Floor,
             text: format!("waiting for the floor of {scope}: {counted} of {members} available, floor {floor}"),
@@ -132,20 +136,50 @@ fn words(world: &World, of: &Fleet, waiting: &Waiting) -> Words {
             lift: None,
         },
         Cause::NotBegun => words(WaitingKind::NotBegun, "permitted, not begun yet", "the host begins or declines", NOBODY, None),
-        Cause::Withdrawing => words(WaitingKind::Withdrawing, "told to stay, not acknowledged yet", "the host says that it has seen it, or is retired", NOBODY, None),
+        Cause::Withdrawing => {
+            words(WaitingKind::Withdrawing, "told to stay, not acknowledged yet", "the host says that it has seen it, or is retired", NOBODY, None)
+        }
         Cause::InChange => words(WaitingKind::InChange, "in change", "its run has ended", NOBODY, None),
         Cause::Settling => words(WaitingKind::Settling, "healthy, not for long enough yet", "it stays healthy for `healthy_for`", NOBODY, None),
-        Cause::Unreachable => words(WaitingKind::Unreachable, "not heard from", "the host is heard again, or a person retires it", OPERATOR, Some("pilotage host retire HOST --reason …")),
+        Cause::Unreachable => words(
+            WaitingKind::Unreachable,
+            "not heard from",
+            "the host is heard again, or a person retires it",
+            OPERATOR,
+            Some("pilotage host retire HOST --reason …"),
+        ),
         Cause::Unheard => words(WaitingKind::Unheard, "not heard since the coordinator's start", "the host is heard", NOBODY, None),
         Cause::Unknown => words(WaitingKind::UnknownHealth, "on the new release, its health is not known", "its health is known", AT_HOST, None),
-        Cause::Refused => words(WaitingKind::Refused, "failed in this deployment and went back", "a person retries it, or deploys anew", OPERATOR, Some("pilotage host retry HOST --reason …")),
+        Cause::Refused => words(
+            WaitingKind::Refused,
+            "failed in this deployment and went back",
+            "a person retries it, or deploys anew",
+            OPERATOR,
+            Some("pilotage host retry HOST --reason …"),
+        ),
         Cause::Declines => words(WaitingKind::Declines, "will not begin", "the host's own reason is gone", AT_HOST, None),
-        Cause::Pinned => words(WaitingKind::Pinned, "pinned by hand at the host", "it is unpinned there", AT_HOST, Some("pilotage-agent unpin (on HOST)")),
-        Cause::Cordoned => words(WaitingKind::Cordoned, "cordoned", "a person uncordons it", OPERATOR, Some("pilotage host uncordon HOST --reason …")),
+        Cause::Pinned => {
+            words(WaitingKind::Pinned, "pinned by hand at the host", "it is unpinned there", AT_HOST, Some("pilotage-agent unpin (on HOST)"))
+        }
+        Cause::Cordoned => {
+            words(WaitingKind::Cordoned, "cordoned", "a person uncordons it", OPERATOR, Some("pilotage host uncordon HOST --reason …"))
+        }
         Cause::Maintenance => words(WaitingKind::Maintenance, "in maintenance", "a person ends its maintenance", OPERATOR, None),
-        Cause::Quarantined => words(WaitingKind::Quarantined, "in quarantine: two machines under one identity, or one set back", "a person looks and retries it", OPERATOR, Some("pilotage host retry HOST --reason …")),
+        Cause::Quarantined => words(
+            WaitingKind::Quarantined,
+            "in quarantine: two machines under one identity, or one set back",
+            "a person looks and retries it",
+            OPERATOR,
+            Some("pilotage host retry HOST --reason …"),
+        ),
         Cause::NeedsHands => words(WaitingKind::NeedsHands, "inconsistent: a person must look", "the host is consistent again", AT_HOST, None),
-        Cause::FirstInstall => words(WaitingKind::FirstInstall, "may run something that nobody has deployed, and the fleet has no health check to know", "the fleet has a health check, or says `first_install: true`", OPERATOR, None),
+        Cause::FirstInstall => words(
+            WaitingKind::FirstInstall,
+            "may run something that nobody has deployed, and the fleet has no health check to know",
+            "the fleet has a health check, or says `first_install: true`",
+            OPERATOR,
+            None,
+        ),
         Cause::Paused => words(WaitingKind::Paused, "it is paused", "a person resumes it", OPERATOR, Some("pilotage resume FLEET --reason …")),
         Cause::Frozen => Words {
             kind: WaitingKind::Frozen,
@@ -154,8 +188,20 @@ fn words(world: &World, of: &Fleet, waiting: &Waiting) -> Words {
             who: OPERATOR,
             lift: Some("pilotage resume FLEET --reason …"),
         },
-        Cause::Held if held_pair(world, of) => words(WaitingKind::Held, "the package is held with this configuration", "a person releases it, or deploys another", OPERATOR, Some("pilotage config release … --fleet FLEET --reason …")),
-        Cause::Held => words(WaitingKind::Held, "the package is held or blocked", "a person releases it, or deploys another", OPERATOR, Some("pilotage package release … --reason …")),
+        Cause::Held if held_pair(world, of) => words(
+            WaitingKind::Held,
+            "the package is held with this configuration",
+            "a person releases it, or deploys another",
+            OPERATOR,
+            Some("pilotage config release … --fleet FLEET --reason …"),
+        ),
+        Cause::Held => words(
+            WaitingKind::Held,
+            "the package is held or blocked",
+            "a person releases it, or deploys another",
+            OPERATOR,
+            Some("pilotage package release … --reason …"),
+        ),
         Cause::NoMembers => words(WaitingKind::NoMembers, "the fleet has no hosts", "a host joins", OPERATOR, Some("pilotage fleet show FLEET")),
         Cause::Stragglers => words(WaitingKind::Stragglers, "may follow later", "they are done, or their time is over", NOBODY, None),
         Cause::Recovering => Words {

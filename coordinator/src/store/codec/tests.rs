@@ -80,7 +80,17 @@ fn a_fleet() -> Fleet {
         first_install: true,
     };
     let frozen = Frozen { host: host("h1"), seen: Generation(8), counter: Generation(7), epoch: Some(epoch()), at: Time(1) };
-    Fleet { spec, settled: Some(release()), settled_file_exists: Some(FileExists::Retain), newest: 87, active: true, unsettled: Some(release()), frozen: Some(frozen), thawed: vec![None, Some(epoch())], applied: note() }
+    Fleet {
+        spec,
+        settled: Some(release()),
+        settled_file_exists: Some(FileExists::Retain),
+        newest: 87,
+        active: true,
+        unsettled: Some(release()),
+        frozen: Some(frozen),
+        thawed: vec![None, Some(epoch())],
+        applied: note(),
+    }
 }
 
 fn a_package() -> Package {
@@ -106,7 +116,11 @@ fn a_deployment(names: usize) -> Deployment {
         base: Generation(41),
         started: note(),
         paused: Some(note()),
-        course: Course::Ended { outcome: Outcome::NeedsHands, at: Time(3), because: Some(Because::TooManyFailed { failed: 3, tolerated: 1, hosts: hosts(63) }) },
+        course: Course::Ended {
+            outcome: Outcome::NeedsHands,
+            at: Time(3),
+            because: Some(Because::TooManyFailed { failed: 3, tolerated: 1, hosts: hosts(63) }),
+        },
         others_done: Some(Time(4)),
         stragglers_at: Some(Time(5)),
         stragglers_due: true,
@@ -132,7 +146,8 @@ fn a_slot() -> Slot {
         last_ended: Some((Generation(39), RunOutcome::RolledBack { why: Why::lossy("exit 7") })),
         health: HealthNote { last: Why::lossy("503"), for_ms: 6 },
     };
-    let loan = Loan { generation: Generation(41), release: release(), deployment: id(), while_down: true, was_down: false, withdrawn: true, at: Time(6) };
+    let loan =
+        Loan { generation: Generation(41), release: release(), deployment: id(), while_down: true, was_down: false, withdrawn: true, at: Time(6) };
     Slot { status: Some(status), loan: Some(loan), refused: Some(Refused { release: release(), deployment: id(), was_down: true }), since: Time(7) }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::keys::Table;
-use super::{Note, hint};
 use super::parse::fail;
+use super::{Note, hint};
 use crate::yaml::{Node, Value};
 
 /// A map's fields; the last of equal keys wins.

@@ -4,7 +4,9 @@
 /// Behind an error of that line, counted from 1.
 pub fn hint(text: &str, line: usize) -> String {
     let near = [line, line + 1, line.saturating_sub(1)].into_iter().filter(|n| *n > 0);
-    near.filter_map(|n| Some((n, text.lines().nth(n - 1)?))).find_map(|(n, text)| Some(format!(" (line {n}: {})", mistake(text)?))).unwrap_or_default()
+    near.filter_map(|n| Some((n, text.lines().nth(n - 1)?)))
+        .find_map(|(n, text)| Some(format!(" (line {n}: {})", mistake(text)?)))
+        .unwrap_or_default()
 }
 
 /// A text that was to be `key: value`.

@@ -94,7 +94,9 @@ fn service(node: &Node, spec: &mut AppSpec) -> Result<Service, Note> {
     let unit = unit(what, node, fields.text("unit").unwrap_or_default())?;
     if let Some(file) = fields.some("file") {
         let text = file.text().unwrap_or_default();
-        let Some(source) = inside(text).filter(|path| !path.is_empty()) else { return fail(file.line, format!("{what}: file {text:?} leads out of the bundle")) };
+        let Some(source) = inside(text).filter(|path| !path.is_empty()) else {
+            return fail(file.line, format!("{what}: file {text:?} leads out of the bundle"));
+        };
         if source.rsplit('/').next() != Some(unit.as_str()) {
             return fail(file.line, format!("{what}: the file {source:?} must have the unit's name, {unit}"));
         }
@@ -150,7 +152,9 @@ fn shared(node: &Node, before: &[Shared], spec: &mut AppSpec) -> Result<Shared, 
     let what = "x-pilotage: shared";
     let fields = if node.text().is_some() { None } else { Some(map(what, node, &keys::SHARED)?) };
     let path = fields.as_ref().map_or(node.text(), |fields| fields.text("path")).unwrap_or_default();
-    let Some(path) = inside(path).filter(|path| !path.is_empty()) else { return fail(node.line, format!("{what}: {path:?} is no folder in the package")) };
+    let Some(path) = inside(path).filter(|path| !path.is_empty()) else {
+        return fail(node.line, format!("{what}: {path:?} is no folder in the package"));
+    };
     let lies = |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
     if let Some(other) = before.iter().find(|other| lies(&path, &other.path) || lies(&other.path, &path)) {
         return fail(node.line, format!("{what}: {path:?} and {:?} lie in each other", other.path));

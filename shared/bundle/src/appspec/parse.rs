@@ -13,10 +13,8 @@ pub fn parse(bytes: &[u8]) -> Result<AppSpec, Note> {
         return fail(1, format!("the AppSpec has {} bytes, at most {APPSPEC_MAX} are allowed", bytes.len()));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|e| Note {
-        line: 1 + bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count(),
-        text: "the AppSpec is not UTF-8".into(),
-    })?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|e| Note { line: 1 + bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count(), text: "the AppSpec is not UTF-8".into() })?;
     let root = yaml::parse(text).map_err(|e| Note { line: e.line, text: format!("this is not YAML: {}{}", e.why, hint::hint(text, e.line)) })?;
     let Some(root) = root.filter(|n| !n.is_null()) else {
         return fail(1, "the application specification file was empty".into());

@@ -80,7 +80,9 @@ impl Ahead {
     fn attributes(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let Some((key, value, behind)) = attribute(rest) else { return Err(BuildError::Archive("it has attributes of an entry that cannot be read".into())) };
+            let Some((key, value, behind)) = attribute(rest) else {
+                return Err(BuildError::Archive("it has attributes of an entry that cannot be read".into()));
+            };
             rest = behind;
             match key {
                 b"path" => self.path = Some(value.to_vec()),

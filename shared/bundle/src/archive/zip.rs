@@ -98,7 +98,9 @@ impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.input.read(buffer)?;
         if let Some(left) = self.left.get() {
-            let left = left.checked_sub(n as u64).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its directory is too large, or is not at its end"))?;
+            let left = left
+                .checked_sub(n as u64)
+                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its directory is too large, or is not at its end"))?;
             self.left.set(Some(left));
         }
         Ok(n)

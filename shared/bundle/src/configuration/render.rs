@@ -172,7 +172,9 @@ fn fill(configuration: &Configuration, objects: &Objects, values: &impl Values, 
     }
     DirBuilder::new().mode(0o700).create(aside).map_err(failed("make", aside))?;
     let mut seal = Seal { config: configuration.digest(), environment: configuration.environment.clone(), masks: Vec::new(), files: BTreeMap::new() };
-    let value = |name: &SecretName| values.value(name).ok_or_else(|| RenderError::Seal { path: aside.to_owned(), why: format!("secret {name} was not read") });
+    let value = |name: &SecretName| {
+        values.value(name).ok_or_else(|| RenderError::Seal { path: aside.to_owned(), why: format!("secret {name} was not read") })
+    };
     for name in configuration.secrets() {
         seal.masks.push(Mask::new(name, value(name)?));
     }
@@ -181,7 +183,11 @@ fn fill(configuration: &Configuration, objects: &Objects, values: &impl Values, 
     }
     for (path, file) in &configuration.files {
         let mut content = Vec::new();
-        objects.read(&file.digest)?.take(file.size.saturating_add(1)).read_to_end(&mut content).map_err(|e| RenderError::Object(ObjectError::Source(e)))?;
+        objects
+            .read(&file.digest)?
+            .take(file.size.saturating_add(1))
+            .read_to_end(&mut content)
+            .map_err(|e| RenderError::Object(ObjectError::Source(e)))?;
         put(aside, path, &file.access, &content, readers, &mut seal)?;
     }
     for (path, file) in &configuration.secret_files {

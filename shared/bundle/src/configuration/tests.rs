@@ -19,9 +19,22 @@ fn a_folder_becomes_what_its_file_says() {
     let found = built(&[("config.yml", spec), ("files/app.toml", "a = 1\n"), ("files/etc/x", "")]).unwrap();
     let text = found.configuration.encode();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(&lines[1..7], ["variables 5 files 4 bytes 6 secrets 3", "environment 0400 \"root\"", "e \"EMPTY\" \"\"", "e \"LOG\" \"info\"", "e \"N\" \"0440\"", "e \"ON\" \"yes\""]);
+    assert_eq!(
+        &lines[1..7],
+        [
+            "variables 5 files 4 bytes 6 secrets 3",
+            "environment 0400 \"root\"",
+            "e \"EMPTY\" \"\"",
+            "e \"LOG\" \"info\"",
+            "e \"N\" \"0440\"",
+            "e \"ON\" \"yes\""
+        ]
+    );
     assert!(lines[7].starts_with("f 0440 \"deploy\" 6 sha256:") && lines[8].starts_with("f 0400 \"web\" 0 sha256:"), "{text}");
-    assert_eq!(&lines[9..], ["se \"DB\" \"db-password\"", "sf 0400 \"web\" \"id_rsa\" \"deploy-key\"", "sf 0440 \"web\" \"tls/key.pem\" \"tls-key\""]);
+    assert_eq!(
+        &lines[9..],
+        ["se \"DB\" \"db-password\"", "sf 0400 \"web\" \"id_rsa\" \"deploy-key\"", "sf 0440 \"web\" \"tls/key.pem\" \"tls-key\""]
+    );
     assert_eq!(found.warnings, Vec::<String>::new());
 }
 
@@ -43,7 +56,10 @@ fn mistakes_are_named_with_their_line() {
     check("environment:\n  A:\n", "config.yml line 2: A: has no value; write \"\" for an empty one");
     check("environment:\n  A: [1]\n", "config.yml line 2: A: a text is expected, this is a list");
     check("environment:\n  PATH: /x\n", "config.yml line 2: PATH is set by the agent itself and cannot be declared");
-    check("secrets:\n  DB: Not A Name\n", "config.yml line 2: secret name \"Not A Name\" is not valid: it must begin with a lower-case letter or a digit");
+    check(
+        "secrets:\n  DB: Not A Name\n",
+        "config.yml line 2: secret name \"Not A Name\" is not valid: it must begin with a lower-case letter or a digit",
+    );
     check("secrets:\n  ../x: a\n", "config.yml line 2: \"../x\" has an empty name, `.` or `..` in it");
     check("files:\n  a.b: { mode: 0x }\n", "config.yml line 2: mode: \"0x\" is no mode, as 0440");
     check("files:\n  a.c: { mode: 0440 }\n", "config.yml line 2: files: there is no files/a.c, and no secret goes there");

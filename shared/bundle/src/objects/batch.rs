@@ -33,7 +33,8 @@ impl<'a> Batch<'a> {
     /// them than [`compressed_max`](super::compressed_max) of that size.
     pub fn import_raw(&mut self, wanted: &Digest, size: u64, compressed: impl Read) -> Result<(), ObjectError> {
         let temporary = self.objects.temporary();
-        let result = File::create_new(&temporary).map_err(io("create", &temporary)).and_then(|file| check_raw(wanted, size, compressed, &temporary, &file));
+        let result =
+            File::create_new(&temporary).map_err(io("create", &temporary)).and_then(|file| check_raw(wanted, size, compressed, &temporary, &file));
         if result.is_err() {
             let _ = fs::remove_file(&temporary); // swept at the next open as well
         }

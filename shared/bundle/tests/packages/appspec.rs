@@ -32,7 +32,10 @@ fn a_package_needs_an_appspec_and_its_errors_have_lines() {
     };
     assert_eq!(error("version: 0.0\nos: windows\n"), "appspec.yml line 2: os: \"windows\" must be linux, in small letters");
     assert!(error("version: 1.0\nos: linux\n").contains("line 1: version: \"1.0\" must be the number 0.0"));
-    assert!(error("version: 0.0\nos: linux\nhooks:\n  ApplicationStart:\n    - start.sh\n").contains("line 5: hooks: ApplicationStart: write `- location: start.sh`"));
+    assert!(
+        error("version: 0.0\nos: linux\nhooks:\n  ApplicationStart:\n    - start.sh\n")
+            .contains("line 5: hooks: ApplicationStart: write `- location: start.sh`")
+    );
     assert!(error("version: 0.0\nos: linux\nx-pilotage:\n  helth: x\n").contains("did you mean \"health\"?"));
     assert!(error("a: [\n").contains("not YAML"));
 }
@@ -78,10 +81,13 @@ fn all_spellings_of_one_document_are_read() {
 fn duplicates_are_named_with_their_line_and_the_last_wins() {
     let text = "hooks:\n  AfterInstall:\n    - location: a.sh\n      location: b.sh\n  AfterInstall:\n    - location: c.sh\n      timeout: 1\n      timeout: 2\n";
     let found = warnings(text);
-    assert_eq!(found, [
-        "7: hooks: \"AfterInstall\" stands twice; the last one wins, the first is lost with its scripts".to_owned(),
-        "10: hooks: AfterInstall: \"timeout\" stands twice; the last one wins, the first is lost".to_owned(),
-    ]);
+    assert_eq!(
+        found,
+        [
+            "7: hooks: \"AfterInstall\" stands twice; the last one wins, the first is lost with its scripts".to_owned(),
+            "10: hooks: AfterInstall: \"timeout\" stands twice; the last one wins, the first is lost".to_owned(),
+        ]
+    );
     let spec = read(text);
     assert_eq!((spec.hooks["AfterInstall"][0].location.as_str(), spec.hooks["AfterInstall"][0].timeout.as_secs()), ("c.sh", 2));
 }
@@ -89,7 +95,10 @@ fn duplicates_are_named_with_their_line_and_the_last_wins() {
 #[test]
 fn unknown_keys_are_named_in_the_line_where_they_stand() {
     assert_eq!(warnings("branches:\n  - main\n"), ["3: \"branches\" is not known and ignored"]);
-    assert_eq!(warnings("file_exist_behaviour: OVERWRITE\n"), ["3: \"file_exist_behaviour\" is not known and ignored (did you mean \"file_exists_behavior\"?)"]);
+    assert_eq!(
+        warnings("file_exist_behaviour: OVERWRITE\n"),
+        ["3: \"file_exist_behaviour\" is not known and ignored (did you mean \"file_exists_behavior\"?)"]
+    );
     assert_eq!(
         warnings("hooks:\n  AfterInstal:\n    - location: a.sh\n"),
         ["4: hooks: \"AfterInstal\" is no lifecycle event, its scripts never run (did you mean \"AfterInstall\"?)"]
@@ -114,9 +123,15 @@ fn mistakes_that_people_make_are_explained() {
     for (rest, expected) in [
         ("files:\n  source: /\n  destination: /srv\n", "line 4: files must be a list, not a map"),
         ("files:\n  - source: /\n    destination:\n", "line 4: files: an entry has no `destination`"),
-        ("hooks:\n  AfterInstall:\n    master:\n      - location: a.sh\n", "line 5: hooks: AfterInstall must be a list of scripts (`- location: …`), not a map"),
+        (
+            "hooks:\n  AfterInstall:\n    master:\n      - location: a.sh\n",
+            "line 5: hooks: AfterInstall must be a list of scripts (`- location: …`), not a map",
+        ),
         ("hooks:\n  AfterInstall:\n    - runas: root\n", "line 5: hooks: AfterInstall: a script has no `location`"),
-        ("hooks:\n  AfterInstall:\n    - location: a.sh\n      timeout: soon\n", "line 6: hooks: AfterInstall: timeout \"soon\" must be a number of seconds above 0"),
+        (
+            "hooks:\n  AfterInstall:\n    - location: a.sh\n      timeout: soon\n",
+            "line 6: hooks: AfterInstall: timeout \"soon\" must be a number of seconds above 0",
+        ),
         ("file_exists_behavior: overwrite\n", "line 3: file_exists_behavior: \"overwrite\" must be DISALLOW, OVERWRITE or RETAIN, in capitals"),
         ("permissions:\n  - object: /\n    mode: 0888\n", "line 5: permissions: mode \"0888\" must be at most four digits 0 to 7"),
         ("permissions:\n  - object: /\n    owner: ''\n", "line 4: permissions: owner is empty"),
@@ -135,7 +150,10 @@ fn the_appspec_may_have_another_name_and_lie_below_a_folder() {
     let build = |name: Option<&str>| folder::build(&root, &bench.objects, name).map(|built| built.manifest.appspec).map_err(|e| e.to_string());
     std::fs::write(root.join("AppSpec.yml"), HEAD).unwrap();
     // A5, t17: names are case-sensitive; A1: another may be given.
-    assert_eq!(build(None).unwrap_err(), "there is no appspec.yml (or appspec.yaml) at the root of the package; there is \"AppSpec.yml\": name it with --appspec");
+    assert_eq!(
+        build(None).unwrap_err(),
+        "there is no appspec.yml (or appspec.yaml) at the root of the package; there is \"AppSpec.yml\": name it with --appspec"
+    );
     assert_eq!(build(Some("AppSpec.yml")).unwrap(), "AppSpec.yml");
     std::fs::rename(root.join("AppSpec.yml"), root.join("deploy/prod.yml")).unwrap();
     assert_eq!(build(Some("./deploy/prod.yml")).unwrap(), "deploy/prod.yml");
@@ -173,11 +191,17 @@ fn what_people_mistype_is_named_with_what_was_meant() {
         assert!(found.contains(expected), "{text:?}: {found}");
     };
     meant("version: 0.0\nos:linux\nfiles:\n  - source: /\n    destination: /srv\n", "a blank is missing behind the colon, write `os: linux`");
-    meant(&format!("{HEAD}files:\n  - source:/\n"), "line 4: an entry of files must be a map (`key: value`), not a text (a blank is missing behind the colon, write `source: /`)");
+    meant(
+        &format!("{HEAD}files:\n  - source:/\n"),
+        "line 4: an entry of files must be a map (`key: value`), not a text (a blank is missing behind the colon, write `source: /`)",
+    );
     meant(&format!("{HEAD}permissions:\n  - object: /\n    pattern: **\n"), "quote what begins with *, write \"**\"");
     meant("version: 0.0\n\tos: linux\n", "tabs do not indent, blanks do");
     meant(&format!("{HEAD}files:\n  - sources: /\n    destination: /srv\n"), "line 4: files: an entry has no `source`, but \"sources\"");
-    meant(&format!("{HEAD}hooks:\n  AfterInstall:\n    - location: a.sh\n  permissions:\n    - object: /\n"), "line 6: hooks: `permissions` stands inside of hooks");
+    meant(
+        &format!("{HEAD}hooks:\n  AfterInstall:\n    - location: a.sh\n  permissions:\n    - object: /\n"),
+        "line 6: hooks: `permissions` stands inside of hooks",
+    );
     meant("version: 0.0\nos: ubuntu\n", "line 2: os: \"ubuntu\" must be linux, in small letters");
     meant("#!/bin/bash\necho hello\n", "must be a map");
 }
@@ -206,16 +230,21 @@ fn a_check_looks_at_the_scripts() {
     std::fs::create_dir_all(root.join("dir")).unwrap();
     std::fs::write(root.join("crlf.sh"), "#!/bin/sh\r\necho\r\n").unwrap();
     std::fs::write(root.join("good.sh"), "#!/bin/sh\n").unwrap();
-    let scripts: String = ["good.sh", "crlf.sh", "dir", "/srv/web/run.sh", "a.sh && b.sh", "gone.sh"].map(|s| format!("    - location: {s}\n")).concat();
-    std::fs::write(root.join("appspec.yml"), format!("{HEAD}files:\n  - source: /\n    destination: /srv/web\nhooks:\n  AfterInstall:\n{scripts}")).unwrap();
+    let scripts: String =
+        ["good.sh", "crlf.sh", "dir", "/srv/web/run.sh", "a.sh && b.sh", "gone.sh"].map(|s| format!("    - location: {s}\n")).concat();
+    std::fs::write(root.join("appspec.yml"), format!("{HEAD}files:\n  - source: /\n    destination: /srv/web\nhooks:\n  AfterInstall:\n{scripts}"))
+        .unwrap();
     let report = check::check(&root, &bench.objects, None).unwrap();
     let found: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(report.scripts, 6);
-    assert_eq!(found, [
-        "line 9: hooks: AfterInstall: \"crlf.sh\" has Windows line ends: its interpreter will not be found",
-        "line 10: hooks: AfterInstall: \"dir\" is a folder, not a script",
-        "line 11: hooks: AfterInstall: \"srv/web/run.sh\" is not in the package; a location is a path in the package, not where \"/srv/web\" installs it",
-        "line 12: hooks: AfterInstall: \"a.sh && b.sh\" is not in the package; a location is a path, not a command line (arguments stand in x-pilotage: args)",
-        "line 13: hooks: AfterInstall: \"gone.sh\" is not in the package",
-    ]);
+    assert_eq!(
+        found,
+        [
+            "line 9: hooks: AfterInstall: \"crlf.sh\" has Windows line ends: its interpreter will not be found",
+            "line 10: hooks: AfterInstall: \"dir\" is a folder, not a script",
+            "line 11: hooks: AfterInstall: \"srv/web/run.sh\" is not in the package; a location is a path in the package, not where \"/srv/web\" installs it",
+            "line 12: hooks: AfterInstall: \"a.sh && b.sh\" is not in the package; a location is a path, not a command line (arguments stand in x-pilotage: args)",
+            "line 13: hooks: AfterInstall: \"gone.sh\" is not in the package",
+        ]
+    );
 }

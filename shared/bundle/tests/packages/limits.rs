@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 
-use pilotage_bundle::{archive, appspec};
+use pilotage_bundle::{appspec, archive};
 use pilotage_shared::digest::Digest;
 
 use super::{APPSPEC, Bench, tar_with};
@@ -55,7 +55,11 @@ fn a_refused_bomb_does_not_take_an_object_of_others_with_it() {
     let bomb = tar_with("bomb", tar::EntryType::Regular, "", &vec![0; 20 << 20]);
     assert!(bench.build(&zstd::encode_all(&bomb[..], 1).unwrap()).is_err());
     assert!(bench.objects.has(&other));
-    assert_eq!(bench.objects.list().unwrap(), { let mut all = vec![other, Digest::of(APPSPEC.as_bytes())]; all.sort(); all });
+    assert_eq!(bench.objects.list().unwrap(), {
+        let mut all = vec![other, Digest::of(APPSPEC.as_bytes())];
+        all.sort();
+        all
+    });
 }
 
 #[test]

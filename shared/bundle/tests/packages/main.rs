@@ -14,7 +14,8 @@ use pilotage_bundle::unpack::{unpack, verify};
 use pilotage_bundle::{BuildError, Built, Objects, archive, folder};
 use pilotage_shared::manifest::{Kind, Manifest};
 
-const APPSPEC: &str = "version: 0.0\nos: linux\nfiles:\n  - source: /\n    destination: /srv/web\nhooks:\n  ApplicationStart:\n    - location: scripts/start.sh\n";
+const APPSPEC: &str =
+    "version: 0.0\nos: linux\nfiles:\n  - source: /\n    destination: /srv/web\nhooks:\n  ApplicationStart:\n    - location: scripts/start.sh\n";
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -48,7 +49,14 @@ fn tree(root: &Path) {
     std::fs::write(root.join("scripts/deep/data ü"), vec![1; 200_000]).unwrap();
     std::os::unix::fs::symlink("/etc/shadow", root.join("out")).unwrap();
     use std::os::unix::fs::PermissionsExt as _;
-    for (path, mode) in [("scripts/start.sh", 0o755), ("appspec.yml", 0o644), ("scripts/deep/data ü", 0o640), ("scripts", 0o755), ("scripts/deep", 0o755), ("empty", 0o755)] {
+    for (path, mode) in [
+        ("scripts/start.sh", 0o755),
+        ("appspec.yml", 0o644),
+        ("scripts/deep/data ü", 0o640),
+        ("scripts", 0o755),
+        ("scripts/deep", 0o755),
+        ("empty", 0o755),
+    ] {
         std::fs::set_permissions(root.join(path), std::fs::Permissions::from_mode(mode)).unwrap();
     }
     for path in ["scripts/start.sh", "appspec.yml", "scripts/deep/data ü"] {
@@ -95,7 +103,9 @@ fn a_tree_has_one_digest_in_every_form_and_comes_out_as_it_was() {
         }
     }
     let zip = zip.finish().unwrap().into_inner();
-    for (form, bytes) in [("tar", tar.clone()), ("gz", gz(&tar)), ("zst", zstd::encode_all(&tar[..], 1).unwrap()), ("one folder", stripped), ("zip", zip)] {
+    for (form, bytes) in
+        [("tar", tar.clone()), ("gz", gz(&tar)), ("zst", zstd::encode_all(&tar[..], 1).unwrap()), ("one folder", stripped), ("zip", zip)]
+    {
         let built = bench.build(&bytes).unwrap();
         assert_eq!(built.manifest.encode(), from_folder.encode(), "{form}");
     }
@@ -109,7 +119,10 @@ fn a_tree_has_one_digest_in_every_form_and_comes_out_as_it_was() {
     std::fs::write(release.join("added"), "").unwrap();
     std::fs::remove_dir(release.join("empty")).unwrap();
     let found: Vec<(String, &str)> = verify(&from_folder, &release).unwrap().into_iter().map(|d| (d.path, d.what)).collect();
-    assert_eq!(found, [("added".into(), "it is not of the package"), ("empty".into(), "it is missing"), ("scripts/start.sh".into(), "its content is another")]);
+    assert_eq!(
+        found,
+        [("added".into(), "it is not of the package"), ("empty".into(), "it is missing"), ("scripts/start.sh".into(), "its content is another")]
+    );
     assert!(unpack(&from_folder, &bench.objects, &release).is_err(), "never over something");
 }
 

@@ -32,7 +32,9 @@ fn the_sections_presence_gives_exit_codes_a_meaning() {
 
 #[test]
 fn hooks_that_codedeploy_does_not_have() {
-    let spec = read("  hooks:\n    OnFailure:\n      - location: ./tell.sh\n        args: [--why, \"\"]\n        env: {CHANNEL: ops, N: 1}\n        runas: deploy\n    OnRollback:\n      - location: back.sh\n        timeout: 5\n  preflight:\n    - location: look.sh\n");
+    let spec = read(
+        "  hooks:\n    OnFailure:\n      - location: ./tell.sh\n        args: [--why, \"\"]\n        env: {CHANNEL: ops, N: 1}\n        runas: deploy\n    OnRollback:\n      - location: back.sh\n        timeout: 5\n  preflight:\n    - location: look.sh\n",
+    );
     let failure = &spec.scripts(Event::OnFailure)[0];
     assert_eq!((failure.location.as_str(), failure.timeout, failure.runas.as_deref()), ("tell.sh", Duration::from_secs(60), Some("deploy")));
     assert_eq!((failure.args.clone(), failure.env.len(), failure.env["N"].as_str()), (vec!["--why".to_owned(), String::new()], 2, "1"));
@@ -42,7 +44,9 @@ fn hooks_that_codedeploy_does_not_have() {
 
 #[test]
 fn a_hook_of_codedeploys_takes_arguments_and_environment_where_it_does_not_look() {
-    let text = format!("{HEAD}hooks:\n  AfterInstall:\n    - location: a.sh\n      x-pilotage:\n        args: [one, 2, \"a b\"]\n        env: {{MODE: fast}}\n");
+    let text = format!(
+        "{HEAD}hooks:\n  AfterInstall:\n    - location: a.sh\n      x-pilotage:\n        args: [one, 2, \"a b\"]\n        env: {{MODE: fast}}\n"
+    );
     let spec = appspec::parse(text.as_bytes()).unwrap();
     let script = &spec.hooks["AfterInstall"][0];
     assert_eq!((script.args.join("|"), script.env["MODE"].as_str(), spec.warnings.len()), ("one|2|a b".to_owned(), "fast", 0));
@@ -50,10 +54,15 @@ fn a_hook_of_codedeploys_takes_arguments_and_environment_where_it_does_not_look(
 
 #[test]
 fn service_drain_retain_shared_and_files() {
-    let spec = read("  service:\n    unit: web\n    file: systemd/web.service\n    timeout: 10s\n  drain: {wait: 5s, until: drained.sh, at_most: 30s}\n  retain: 7\n  shared:\n    - storage/\n    - {path: var/uploads, owner: www-data, group: 33, mode: 2775}\n  files:\n    - source: dist/**/*.js\n      destination: srv/js\n      exclude: [\"*.map\"]\n");
+    let spec = read(
+        "  service:\n    unit: web\n    file: systemd/web.service\n    timeout: 10s\n  drain: {wait: 5s, until: drained.sh, at_most: 30s}\n  retain: 7\n  shared:\n    - storage/\n    - {path: var/uploads, owner: www-data, group: 33, mode: 2775}\n  files:\n    - source: dist/**/*.js\n      destination: srv/js\n      exclude: [\"*.map\"]\n",
+    );
     let ours = spec.ours.unwrap();
     assert_eq!(ours.service, Some(Service { unit: "web.service".into(), timeout: Millis::seconds(10) }));
-    assert!(matches!(spec.health.unwrap().probe, Probe::Unit { unit } if unit.as_str() == "web.service"), "a service is asked for unless something else is said");
+    assert!(
+        matches!(spec.health.unwrap().probe, Probe::Unit { unit } if unit.as_str() == "web.service"),
+        "a service is asked for unless something else is said"
+    );
     assert_eq!(ours.drain, Some(Drain { wait: Millis::seconds(5), until: Some("drained.sh".into()), at_most: Millis::seconds(30) }));
     assert_eq!(ours.retain, Some(7));
     let uploads = Shared { path: "var/uploads".into(), owner: Some("www-data".into()), group: Some("33".into()), mode: Some(0o2775), line: 12 };
@@ -73,14 +82,23 @@ fn mistakes_are_errors_with_line_and_suggestion() {
         ("  retain: many\n", "line 4: x-pilotage: retain must be a whole number from 1 to 100, not \"many\""),
         ("  hooks:\n    OnFailur:\n      - location: a\n", "line 5: x-pilotage: hooks: \"OnFailur\" is not known (did you mean \"OnFailure\"?)"),
         ("  hooks:\n    ApplicationStart: []\n", "line 5: x-pilotage: hooks: ApplicationStart stands under `hooks`, where CodeDeploy has it"),
-        ("  hooks:\n    OnFailure:\n      - location: a\n        timeout: 900\n", "line 6: x-pilotage: hooks: OnFailure: timeout 900 is over 600 seconds: the run waits for it"),
+        (
+            "  hooks:\n    OnFailure:\n      - location: a\n        timeout: 900\n",
+            "line 6: x-pilotage: hooks: OnFailure: timeout 900 is over 600 seconds: the run waits for it",
+        ),
         ("  preflight:\n    - location: a\n      user: x\n", "line 6: x-pilotage: preflight: \"user\" is not known"),
         ("  preflight: a.sh\n", "line 4: x-pilotage: preflight must be a list, not a text"),
         ("  preflight:\n    - a.sh\n", "line 5: x-pilotage: preflight: write `- location: a.sh`; a bare text is no script"),
         ("  preflight:\n    - location: a\n      args: one\n", "line 6: x-pilotage: preflight: args must be a list of texts, not a text"),
-        ("  preflight:\n    - location: a\n      env: {DEPLOYMENT_ID: x}\n", "line 6: x-pilotage: preflight: env: DEPLOYMENT_ID is what the deployment says"),
+        (
+            "  preflight:\n    - location: a\n      env: {DEPLOYMENT_ID: x}\n",
+            "line 6: x-pilotage: preflight: env: DEPLOYMENT_ID is what the deployment says",
+        ),
         ("  preflight:\n    - location: a\n      env: {1A: x}\n", "line 6: x-pilotage: preflight: env: \"1A\" is no name of a variable"),
-        ("  service: {unit: web, file: systemd/other.service}\n", "line 4: x-pilotage: service: the file \"systemd/other.service\" must have the unit's name, web.service"),
+        (
+            "  service: {unit: web, file: systemd/other.service}\n",
+            "line 4: x-pilotage: service: the file \"systemd/other.service\" must have the unit's name, web.service",
+        ),
         ("  service: --all\n", "line 4: x-pilotage: service: \"--all\" is no name of a unit"),
         ("  service: {file: web.service}\n", "line 4: x-pilotage: service: `unit` is missing"),
         ("  drain: {at_most: 5s}\n", "line 4: x-pilotage: drain: one of wait and until must be said"),
@@ -107,7 +125,10 @@ fn what_would_be_hidden_or_means_nothing_is_said() {
     spec("  files:\n    - {source: \"dist/*.js\", destination: /srv}\n  preflight:\n    - location: look.sh\n");
     let report = check::check(&root, &bench.objects, None).unwrap();
     let found: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(found, ["line 5: files: nothing in the package is meant by \"dist/*.js\"", "line 7: hooks: Preflight: \"look.sh\" is not in the package"]);
+    assert_eq!(
+        found,
+        ["line 5: files: nothing in the package is meant by \"dist/*.js\"", "line 7: hooks: Preflight: \"look.sh\" is not in the package"]
+    );
 }
 
 /// The part of JSON Schema that ours uses.
@@ -125,7 +146,8 @@ fn valid(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    let types: Vec<&str> = schema["type"].as_array().map_or_else(|| schema["type"].as_str().into_iter().collect(), |all| all.iter().filter_map(Value::as_str).collect());
+    let types: Vec<&str> =
+        schema["type"].as_array().map_or_else(|| schema["type"].as_str().into_iter().collect(), |all| all.iter().filter_map(Value::as_str).collect());
     let fits = types.contains(&kind) || (kind == "integer" && types.contains(&"number"));
     if !fits {
         return wrong("of another type");

@@ -30,7 +30,9 @@ fn attributes_of_a_tar_name_the_path_the_size_and_the_time() {
         length += length.to_string().len();
         [length.to_string().as_bytes(), b" ", key.as_bytes(), b"=", value, b"\n"].concat()
     };
-    let attributes = [record("SCHILY.xattr.user.x", b"a\nb=\xff"), record("path", long.as_bytes()), record("mtime", b"1700000001.9"), record("size", b"5")].concat();
+    let attributes =
+        [record("SCHILY.xattr.user.x", b"a\nb=\xff"), record("path", long.as_bytes()), record("mtime", b"1700000001.9"), record("size", b"5")]
+            .concat();
     let mut entry = member("short", b'0', b"hello");
     // The header's own size is overruled.
     let mut header = tar::Header::from_byte_slice(&entry[..512]).clone();
@@ -85,13 +87,9 @@ fn zips_without_unix_modes_are_readable() {
         }
         bytes
     };
-    for (system, attributes, file, folder) in [
-        (0, 0, 0o644, 0o755),
-        (0, 1, 0o444, 0o755),
-        (10, 0x20, 0o644, 0o755),
-        (3, 0, 0o600, 0o755),
-        (3, 0o640 << 16, 0o640, 0o640),
-    ] {
+    for (system, attributes, file, folder) in
+        [(0, 0, 0o644, 0o755), (0, 1, 0o444, 0o755), (10, 0x20, 0o644, 0o755), (3, 0, 0o600, 0o755), (3, 0o640 << 16, 0o640, 0o640)]
+    {
         let manifest = bench.build(&zip(system, attributes)).unwrap().manifest;
         let modes: Vec<u32> = manifest.entries.iter().map(|e| e.mode).collect();
         assert_eq!(modes, [file, folder], "system {system}, attributes {attributes:o}");

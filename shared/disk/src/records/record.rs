@@ -66,8 +66,8 @@ impl Record {
     /// The record that these bytes stand for.
     pub(super) fn read(store: &Path, key: &[u8], value: &[u8]) -> Result<Record, StoreError> {
         let [table, key @ ..] = key else { return Err(StoreError::corrupt(store, "a record has an empty key")) };
-        let (version, value) = unseal(value)
-            .map_err(|what| StoreError::corrupt(store, format!("record {} of table {table} {what}", key.escape_ascii())))?;
+        let (version, value) =
+            unseal(value).map_err(|what| StoreError::corrupt(store, format!("record {} of table {table} {what}", key.escape_ascii())))?;
         Ok(Record { table: *table, key: key.to_vec(), version, value: value.to_vec() })
     }
 }

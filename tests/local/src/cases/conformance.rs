@@ -24,8 +24,14 @@ pub fn all() -> Vec<Case> {
     let globs = Case { item: "E5", says: "the recorded patterns".into(), needs: Needs::Nothing, run: Box::new(move |w| patterns(w, &globs)) };
     let modes = Case { item: "E10", says: "the recorded modes".into(), needs: Needs::Nothing, run: Box::new(move |w| all_modes(w, &modes)) };
     let (entries, ranges) = (of_kind("ace"), of_kind("range"));
-    let entries = Case { item: "E13", says: "the recorded entries".into(), needs: Needs::Nothing, run: Box::new(move |w| texts(w, &entries, "acls: [", "]")) };
-    let ranges = Case { item: "E17", says: "the recorded ranges".into(), needs: Needs::Nothing, run: Box::new(move |w| texts(w, &ranges, "context: {type: t, range: ", "}")) };
+    let entries =
+        Case { item: "E13", says: "the recorded entries".into(), needs: Needs::Nothing, run: Box::new(move |w| texts(w, &entries, "acls: [", "]")) };
+    let ranges = Case {
+        item: "E17",
+        says: "the recorded ranges".into(),
+        needs: Needs::Nothing,
+        run: Box::new(move |w| texts(w, &ranges, "context: {type: t, range: ", "}")),
+    };
     appspecs.chain([globs, modes, entries, ranges]).collect()
 }
 

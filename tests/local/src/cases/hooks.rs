@@ -8,8 +8,15 @@ use crate::bundle::Bundle;
 /// Every event that can have a script says its name.
 fn telling<'a>(mut bundle: Bundle<'a>, who: &str) -> Bundle<'a> {
     for event in [
-        "AfterAllowTraffic", "BeforeAllowTraffic", "ValidateService", "ApplicationStart", "AfterInstall", "BeforeInstall", "ApplicationStop",
-        "AfterBlockTraffic", "BeforeBlockTraffic",
+        "AfterAllowTraffic",
+        "BeforeAllowTraffic",
+        "ValidateService",
+        "ApplicationStart",
+        "AfterInstall",
+        "BeforeInstall",
+        "ApplicationStop",
+        "AfterBlockTraffic",
+        "BeforeBlockTraffic",
     ] {
         bundle = bundle.hook(event, &format!("echo {who} $LIFECYCLE_EVENT >> @/told"));
     }

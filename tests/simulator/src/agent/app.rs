@@ -80,7 +80,8 @@ impl App {
     /// What runs was committed, and its process is gone (R27).
     pub fn gone(&mut self, slot: &Slot, processes: usize, now: Uptime) -> bool {
         let standing = self.standing(slot, now);
-        let pulse = Pulse { running: slot.running, processes: Some(processes), standing, answer: self.answer, asked: self.watched.is_some(), halted: false };
+        let pulse =
+            Pulse { running: slot.running, processes: Some(processes), standing, answer: self.answer, asked: self.watched.is_some(), halted: false };
         slot.run.is_none() && self.vigil.look(pulse, now)
     }
 

@@ -61,8 +61,14 @@ impl Center {
     /// Started, with nothing in it.
     pub fn new(scenario: &Scenario, now: Time) -> Result<Self, Rejected> {
         let world = World::new(Settings { heartbeat: NEVER });
-        let mut center =
-            Self { world, fleet: scenario.spec.name.clone(), app: scenario.spec.app.clone(), fleets: BTreeSet::new(), hosts: Vec::new(), everybody: false };
+        let mut center = Self {
+            world,
+            fleet: scenario.spec.name.clone(),
+            app: scenario.spec.app.clone(),
+            fleets: BTreeSet::new(),
+            hosts: Vec::new(),
+            everybody: false,
+        };
         let start = Request::Start { epoch: EPOCH };
         center.take(&input(Principal::Rule { name: Why::lossy("start") }, start, now), now)?;
         center.apply(&Change::StartupOver);

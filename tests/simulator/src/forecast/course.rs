@@ -15,12 +15,12 @@ use pilotage_shared::time::{Millis, Time};
 use super::center::{Center, Concerned};
 use super::fault::{Badness, Place};
 use super::host::{Host, Wish};
+pub use super::measure::{End, Noticed};
 use super::measure::{Measure, Point, Scopes};
 use super::open::{BEGIN, Base, Voice, connect};
 use super::words::Waits;
 use super::{HORIZON, Scenario};
 use crate::rng::Rng;
-pub use super::measure::{End, Noticed};
 
 /// The length of a step in milliseconds: a message's way and the coordinator's commit.
 const STEP: u64 = 100;

@@ -240,7 +240,13 @@ mod tests {
         let check = |text: &str, said: &str| assert_eq!(text.parse::<Loss>().unwrap().to_string(), said);
         check("a@10m", "zone=a lost at 10m");
         check("rack=r1@90s..1h", "rack=r1 lost at 1m30s, back at 1h");
-        for (bad, why) in [("a", "there is no @"), ("@10m", "it names no zone"), ("a@10", "\"10\" is not a span"), ("a@10m..5m", "back before"), ("Z=a@1m", "label name")] {
+        for (bad, why) in [
+            ("a", "there is no @"),
+            ("@10m", "it names no zone"),
+            ("a@10", "\"10\" is not a span"),
+            ("a@10m..5m", "back before"),
+            ("Z=a@1m", "label name"),
+        ] {
             let error = bad.parse::<Loss>().unwrap_err().to_string();
             assert!(error.contains(why) && error.contains("a@10m..30m"), "{bad}: {error}");
         }

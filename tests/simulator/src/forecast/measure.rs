@@ -11,12 +11,12 @@ use pilotage_shared::name::FleetName;
 use pilotage_shared::release::Release;
 use pilotage_shared::time::{Millis, Time};
 
+use super::Scenario;
 use super::center::Center;
 use super::course::Course;
 use super::host::Host;
 use super::open::BEGIN;
 use super::words::{Waits, waits};
-use super::Scenario;
 
 /// Between two looks at what is waited for, in steps that changed something.
 const LOOK: u32 = 64;
@@ -183,7 +183,9 @@ impl Measure {
             self.curve.push(point);
         }
         self.last = point;
-        if let Some(noticed) = self.noticed.as_mut().filter(|n| n.back.is_none()) && self.had == 0 {
+        if let Some(noticed) = self.noticed.as_mut().filter(|n| n.back.is_none())
+            && self.had == 0
+        {
             noticed.back = Some(at);
         }
         self.looks += 1;

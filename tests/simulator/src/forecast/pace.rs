@@ -66,7 +66,9 @@ impl fmt::Display for Spread {
 
 /// Why a duration was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("failed to understand the duration {text:?}: {why}; write HOOK=SPAN or HOOK=SPAN..SPAN, as start=20s..40s; HOOK is stage, stop, install, start, validate or an event as BeforeInstall")]
+#[error(
+    "failed to understand the duration {text:?}: {why}; write HOOK=SPAN or HOOK=SPAN..SPAN, as start=20s..40s; HOOK is stage, stop, install, start, validate or an event as BeforeInstall"
+)]
 pub struct PaceError {
     text: String,
     why: String,

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use pilotage_coordinator_core::world::Outcome;
 use pilotage_shared::time::Millis;
 
+use super::Scenario;
 use super::course::Course;
 use super::measure::{Point, Scopes};
 use super::words::Waits;
-use super::Scenario;
 
 /// Points of a curve that are kept: enough for the widest terminal and for an SVG.
 const POINTS: u64 = 240;

@@ -101,7 +101,8 @@ impl Promises {
             return coverage.count("host", "taken under a policy that has changed");
         }
         let up = |other: &&Other| !truth.get(&other.host).is_some_and(|t| t.available(&grant, now));
-        let missing = scope.beside(host).filter(up).map(|other| format!("{} {:?}", other.host, truth.get(&other.host))).collect::<Vec<_>>().join(", ");
+        let missing =
+            scope.beside(host).filter(up).map(|other| format!("{} {:?}", other.host, truth.get(&other.host))).collect::<Vec<_>>().join(", ");
         self.breaks("P1 floor", || {
             format!(
                 "{host} was taken by generation {} while {} others were up and {} had died by themselves in scope {}, floor {} (permission derived at {}; not up: {missing})",
@@ -116,7 +117,15 @@ impl Promises {
     }
 
     /// What stays in a scope when this host is taken now.
-    fn margin(&self, scope: &Scope, grant: &Grant, (app, host): (&AppName, &HostName), world: Option<&World>, truth: &BTreeMap<HostName, Truth>, now: Time) -> Margin {
+    fn margin(
+        &self,
+        scope: &Scope,
+        grant: &Grant,
+        (app, host): (&AppName, &HostName),
+        world: Option<&World>,
+        truth: &BTreeMap<HostName, Truth>,
+        now: Time,
+    ) -> Margin {
         let mut margin = Margin { up: 0, died: 0, floor: scope.floor };
         for other in scope.beside(host) {
             let Some(truth) = truth.get(&other.host) else { continue };
@@ -209,7 +218,9 @@ impl Promises {
         let status = world.slot(app, host).and_then(|s| s.status.as_ref());
         let running = status.and_then(|s| s.running);
         let left_alone = !fleet.active && fleet.unsettled.is_some() && running.is_some() && (running == fleet.unsettled || running == fleet.settled);
-        self.must(!left_alone || replaced, "10 a stopped deployment moves nobody", || format!("{host} is lent for {:?} after {} was stopped", loan.release, fleet.newest));
+        self.must(!left_alone || replaced, "10 a stopped deployment moves nobody", || {
+            format!("{host} is lent for {:?} after {} was stopped", loan.release, fleet.newest)
+        });
         if replaced {
             return;
         }

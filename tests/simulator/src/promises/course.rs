@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use pilotage_coordinator_core::plan::explain_fleet;
 use pilotage_coordinator_core::world::configuration::Pair;
 use pilotage_coordinator_core::world::{Because, Course, Deployment, Fleet, Outcome};
-use pilotage_coordinator_core::plan::explain_fleet;
 use pilotage_coordinator_core::{Cause, Change, World};
 use pilotage_shared::digest::Digest;
 use pilotage_shared::health::Standing;
@@ -14,8 +14,8 @@ use pilotage_shared::name::{FleetName, HostName};
 use pilotage_shared::release::Release;
 use pilotage_shared::time::Time;
 
-use super::{Ahead, Promises};
 use super::grant::members;
+use super::{Ahead, Promises};
 use crate::coordinator::Coordinator;
 use crate::machine::Machine;
 
@@ -183,10 +183,8 @@ fn has_failed(world: &World, fleet: &Fleet, deployment: &Deployment, host: &Host
     let Some(slot) = world.slot(&fleet.spec.app, host) else { return false };
     let refused = slot.refused.as_ref().is_some_and(|r| r.release == deployment.release && r.deployment == deployment.id);
     let heard = world.live.get(host).is_some_and(|l| l.heard && l.reachable);
-    let down = heard
-        && slot.status.as_ref().is_some_and(|s| {
-            s.running == Some(deployment.release) && s.run.is_none() && s.standing == Standing::Down
-        });
+    let down =
+        heard && slot.status.as_ref().is_some_and(|s| s.running == Some(deployment.release) && s.run.is_none() && s.standing == Standing::Down);
     refused || down
 }
 

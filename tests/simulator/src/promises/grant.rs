@@ -107,9 +107,11 @@ impl Grants {
 
     /// The permission that this intent is.
     pub fn find(&self, host: &HostName, intent: &Intent) -> Option<&Grant> {
-        self.of.get(&(intent.app.clone(), host.clone()))?.iter().rev().find(|g| {
-            g.generation == intent.generation && g.session == intent.session && g.answers == intent.answers
-        })
+        self.of
+            .get(&(intent.app.clone(), host.clone()))?
+            .iter()
+            .rev()
+            .find(|g| g.generation == intent.generation && g.session == intent.session && g.answers == intent.answers)
     }
 }
 
@@ -187,8 +189,7 @@ impl Promises {
         let mut scopes = vec![scope("fleet".into(), fleet.spec.floor.round_up(all.len() as u32), all.clone())];
         for (key, floor) in &fleet.spec.floor_per {
             let Some(value) = own.labels.get(key) else { continue };
-            let with: Vec<&HostName> =
-                all.iter().copied().filter(|m| world.hosts.get(*m).and_then(|h| h.labels.get(key)) == Some(value)).collect();
+            let with: Vec<&HostName> = all.iter().copied().filter(|m| world.hosts.get(*m).and_then(|h| h.labels.get(key)) == Some(value)).collect();
             scopes.push(scope(format!("{key}={value}"), floor.round_up(with.len() as u32), with));
         }
         scopes

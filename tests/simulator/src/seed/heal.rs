@@ -107,9 +107,10 @@ impl Stage {
     }
 
     fn waits_for_a_person(&self, fleet: &FleetName) -> bool {
-        self.sim.coordinator.world().is_some_and(|w| {
-            w.fleets.get(fleet).is_some_and(|f| f.frozen.is_some() || w.active(f).is_some_and(|d| d.paused.is_some()))
-        })
+        self.sim
+            .coordinator
+            .world()
+            .is_some_and(|w| w.fleets.get(fleet).is_some_and(|f| f.frozen.is_some() || w.active(f).is_some_and(|d| d.paused.is_some())))
     }
 
     /// What is not at rest, though nothing stands in its way any more.
@@ -143,7 +144,9 @@ impl Stage {
                 // R24: nobody is forgotten: whoever runs nothing at all is brought to what is settled.
                 let usable = record.frozen.is_none() && record.settled.is_some_and(|r| !world.barred(&r));
                 let refused = |host: &HostName| world.slot(&record.spec.app, host).is_some_and(|s| s.refused.is_some());
-                let empty = |host: &&HostName| world.slot(&record.spec.app, host).and_then(|s| s.status.as_ref()).is_some_and(|s| s.running.is_none() && s.needs_hands.is_none());
+                let empty = |host: &&HostName| {
+                    world.slot(&record.spec.app, host).and_then(|s| s.status.as_ref()).is_some_and(|s| s.running.is_none() && s.needs_hands.is_none())
+                };
                 if let Some(host) = members(world, record).filter(empty).find(|h| usable && !refused(h)) {
                     return Some(format!("{host} runs nothing, {fleet} is settled, and nothing is waited for"));
                 }
@@ -158,7 +161,8 @@ impl Stage {
                 return Some(text);
             }
             let says = |host: &HostName| world.slot(&record.spec.app, host).and_then(|s| s.status.as_ref()).map(|s| s.standing);
-            if let Some(host) = members(world, record).find(|h| self.flaps(fleet, h) == Some(Flaps::NeverLong) && says(h) == Some(Standing::Settling)) {
+            if let Some(host) = members(world, record).find(|h| self.flaps(fleet, h) == Some(Flaps::NeverLong) && says(h) == Some(Standing::Settling))
+            {
                 return Some(format!("{text}; {host} is never good for long enough, and is not called down"));
             }
             blocked.extend(waiting.iter().map(|w| w.cause.kind()));
@@ -208,9 +212,11 @@ impl Stage {
         members(world, record).any(|host| {
             let status = world.slot(&record.spec.app, host).and_then(|s| s.status.as_ref());
             let says = status.is_none_or(|s| matches!(s.standing, Standing::Down | Standing::Unknown));
-            says || self.flaps(fleet, host) == Some(Flaps::LongEnough) || self.sim.machines.get(host).is_none_or(|m| {
-                world.hosts.get(host).is_none_or(|h| h.id != m.id) || !m.apps.get(&record.spec.app).is_some_and(|a| a.serves(host, &self.sim.behaviours, self.sim.now))
-            })
+            says || self.flaps(fleet, host) == Some(Flaps::LongEnough)
+                || self.sim.machines.get(host).is_none_or(|m| {
+                    world.hosts.get(host).is_none_or(|h| h.id != m.id)
+                        || !m.apps.get(&record.spec.app).is_some_and(|a| a.serves(host, &self.sim.behaviours, self.sim.now))
+                })
         })
     }
 }

@@ -153,7 +153,9 @@ const DECK: [(Action, u64); 42] = [
 /// The deck of one seed: deployments always, each other kind by a coin.
 pub fn deck(rng: &mut Rng) -> Vec<(Action, u64)> {
     let coin = rng.between(200, 900);
-    let knows = |rng: &mut Rng, action: Action| matches!(action, Action::Deploy | Action::Heal | Action::Resume | Action::Recover | Action::Aim) || rng.chance(coin);
+    let knows = |rng: &mut Rng, action: Action| {
+        matches!(action, Action::Deploy | Action::Heal | Action::Resume | Action::Recover | Action::Aim) || rng.chance(coin)
+    };
     DECK.iter().copied().filter(|(action, _)| knows(rng, *action)).collect()
 }
 

@@ -9,8 +9,8 @@ use pilotage_shared::text::Text;
 use pilotage_shared::time::Millis;
 
 use super::configured::Configurations;
-use super::{Scale, Seed};
 use super::people::{Action, deck};
+use super::{Scale, Seed};
 use crate::network::Rates;
 use crate::rng::Rng;
 use crate::simulation::Luck;
@@ -62,7 +62,19 @@ pub fn make(seed: u64, scale: Scale) -> Seed {
     }
     let mut stage = Stage::new();
     stage.sim.trace = if scale.digest { Trace::digesting(scale.tail) } else { Trace::keeping(scale.tail) };
-    let mut seed = Seed { stage, deeds: Vec::new(), rng, deck, apps, zones, pushed: 0, size: scale.hosts, later: None, liar: lies == 1, configurations: Configurations::of(seed) };
+    let mut seed = Seed {
+        stage,
+        deeds: Vec::new(),
+        rng,
+        deck,
+        apps,
+        zones,
+        pushed: 0,
+        size: scale.hosts,
+        later: None,
+        liar: lies == 1,
+        configurations: Configurations::of(seed),
+    };
     seed.perform(Deed::Draws { seed: draws, heartbeat });
     // The network's draws are a stream of their own: that which it has had from the beginning.
     seed.perform(Deed::Network { seed: Rng::new(draws).next_u64(), rates });

@@ -22,7 +22,12 @@ impl Shrinker<'_> {
         let mut one = self.best.clone();
         for deed in &mut one {
             match deed {
-                Deed::Package(named, _) | Deed::Fail(_, _, named) | Deed::Release(named) | Deed::Delete(named) | Deed::Block(named) | Deed::Unblock(named) => named.app = None,
+                Deed::Package(named, _)
+                | Deed::Fail(_, _, named)
+                | Deed::Release(named)
+                | Deed::Delete(named)
+                | Deed::Block(named)
+                | Deed::Unblock(named) => named.app = None,
                 Deed::Hands(_, app, _) | Deed::CrashApp(_, app) | Deed::Starve(_, app, _) => *app = None,
                 Deed::Fleet(spec) => spec.app = "web".parse().unwrap_or_else(|_| spec.app.clone()),
                 _ => {}

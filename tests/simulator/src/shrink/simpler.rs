@@ -76,7 +76,9 @@ impl Shrinker<'_> {
             let up = |ms: u64, unit: u64| ms.div_ceil(unit) * unit;
             let shorter = [whole / 16, whole / 8, whole / 4, whole / 2, whole * 3 / 4, whole.saturating_sub(1000)];
             let seconds = shorter.map(|ms| up(ms, 1000)).into_iter().filter(|ms| *ms > 0 && *ms < whole);
-            if seconds.chain((whole % 1000 > 0).then(|| up(whole, 1000))).any(|ms| self.replace(at, Deed::Tick(Millis(ms)))) || whole.is_multiple_of(1000) {
+            if seconds.chain((whole % 1000 > 0).then(|| up(whole, 1000))).any(|ms| self.replace(at, Deed::Tick(Millis(ms))))
+                || whole.is_multiple_of(1000)
+            {
                 continue;
             }
             let tens = shorter.map(|ms| up(ms, 100)).into_iter().chain([up(whole, 100), up(whole, 10)]);
@@ -130,7 +132,9 @@ fn plainer(deed: &Deed) -> Vec<Deed> {
         }
         Deed::Luck(_) => calmer(deed),
         Deed::Fleet(spec) => policies(spec).into_iter().map(|spec| Deed::Fleet(Box::new(spec))).collect(),
-        Deed::Package(named, _) => vec![Deed::Package(Named { app: None, ..named.clone() }, Behaviour::default()), Deed::Package(named.clone(), Behaviour::default())],
+        Deed::Package(named, _) => {
+            vec![Deed::Package(Named { app: None, ..named.clone() }, Behaviour::default()), Deed::Package(named.clone(), Behaviour::default())]
+        }
         Deed::Machine(host, drift, init) => vec![Deed::Machine(host.clone(), 0, *init), Deed::Machine(host.clone(), *drift, true)],
         Deed::Join(host, labels, serves) => {
             let mut bare = labels.clone();

@@ -70,7 +70,9 @@ fn versions(deeds: &[Deed]) -> Vec<Deed> {
 fn zones(deeds: &[Deed]) -> Vec<Deed> {
     let mut deeds = deeds.to_vec();
     let zone = |name: usize| char::from_digit(u32::try_from(name).ok()? + 10, 36).map(|letter| LabelValue::lossy(&letter.to_string()));
-    let values = |deed: &mut Deed| deed.mentions().labels.and_then(|labels| labels.iter().find(|(key, _)| key.as_str() == "zone").map(|(_, zone)| zone.clone()));
+    let values = |deed: &mut Deed| {
+        deed.mentions().labels.and_then(|labels| labels.iter().find(|(key, _)| key.as_str() == "zone").map(|(_, zone)| zone.clone()))
+    };
     let mut mentioned: Vec<LabelValue> = deeds.iter_mut().filter_map(values).collect();
     mentioned.sort();
     let names = renaming(mentioned.into_iter(), zone);
@@ -85,10 +87,16 @@ fn zones(deeds: &[Deed]) -> Vec<Deed> {
 /// `join h1 zone=a`, `join h2 zone=b`, … at the beginning are `hosts 2 zones a,b`.
 fn together(deeds: &[Deed]) -> Option<Vec<Deed>> {
     let first = deeds.iter().position(|deed| matches!(deed, Deed::Join(..)))?;
-    let joins: Vec<_> = deeds[first..].iter().map_while(|deed| if let Deed::Join(host, labels, serves) = deed { Some((host, labels, serves)) } else { None }).collect();
+    let joins: Vec<_> = deeds[first..]
+        .iter()
+        .map_while(|deed| if let Deed::Join(host, labels, serves) = deed { Some((host, labels, serves)) } else { None })
+        .collect();
     let numbered = joins.iter().enumerate().all(|(n, (host, _, _))| host.as_str() == format!("h{}", n + 1));
-    let prod = joins.iter().all(|(_, labels, _)| labels.iter().all(|(key, value)| key.as_str() == "zone" || (key.as_str(), value.as_str()) == ("env", "prod")));
-    let zones: Vec<Option<LabelValue>> = joins.iter().map(|(_, labels, _)| labels.iter().find(|(key, _)| key.as_str() == "zone").map(|(_, zone)| zone.clone())).collect();
+    let prod = joins
+        .iter()
+        .all(|(_, labels, _)| labels.iter().all(|(key, value)| key.as_str() == "zone" || (key.as_str(), value.as_str()) == ("env", "prod")));
+    let zones: Vec<Option<LabelValue>> =
+        joins.iter().map(|(_, labels, _)| labels.iter().find(|(key, _)| key.as_str() == "zone").map(|(_, zone)| zone.clone())).collect();
     let known = zones.iter().flatten().count();
     let serve = joins.iter().filter(|(_, _, serves)| !serves.is_empty()).count();
     let even = (known == 0 || known == joins.len()) && (serve == 0 || serve == joins.len());

@@ -145,7 +145,8 @@ impl Simulation {
                     if let (Request::Status { .. }, Ok(_), Principal::Host(id)) = (&input.request, answer, &input.by) {
                         // Who was retired in this very drain was heard before.
                         let retired = self.is_retired(&id.name) && !drained.hang_up.contains(&id.name);
-                        self.promises.must(!retired, "2 who is retired is not heard", || format!("{} is retired, and its status is taken in", id.name));
+                        self.promises
+                            .must(!retired, "2 who is retired is not heard", || format!("{} is retired, and its status is taken in", id.name));
                     }
                     self.answer(*link, *made, input, answer, touched);
                 }

@@ -76,8 +76,7 @@ impl Simulation {
     pub(super) fn plan_host(&mut self, host: &HostName) {
         let Some(machine) = self.machines.get(host) else { return };
         let wake = machine.agent.as_ref().map(|a| machine.at(a.wake_at()).max(self.now));
-        let runs: Vec<(AppName, Time)> =
-            machine.runs.iter().filter_map(|(app, u)| Some((app.clone(), u.run.living?))).collect();
+        let runs: Vec<(AppName, Time)> = machine.runs.iter().filter_map(|(app, u)| Some((app.clone(), u.run.living?))).collect();
         match (wake, self.wakes.get(host).copied()) {
             (Some(at), Some((planned, _))) if planned == at => {}
             (Some(at), _) => {
@@ -153,11 +152,13 @@ impl Simulation {
                     // Who left, or was retired by a person, is in no batch any more (R13).
                     let stored = self.coordinator.life.is_none().then(|| self.coordinator.stored());
                     let world = self.coordinator.world().or(stored.as_ref());
-                    let member = |name: &HostName| world.and_then(|w| fleet_of(w, &intent.app, name)).is_some_and(|f| f.spec.name == deployment.fleet);
+                    let member =
+                        |name: &HostName| world.and_then(|w| fleet_of(w, &intent.app, name)).is_some_and(|f| f.spec.name == deployment.fleet);
                     let runs = self.machines.iter().filter_map(|(name, m)| Some((name, m.runs.get(app)?.permit.as_ref()?)));
                     let runs: Vec<_> = runs.filter(|(name, _)| member(name)).collect();
                     // Another coordinator that lives on knows a deployment of the same name (R33).
-                    let runs: Vec<_> = runs.into_iter().filter(|(_, permit)| self.other.is_none() || permit.session.epoch == intent.session.epoch).collect();
+                    let runs: Vec<_> =
+                        runs.into_iter().filter(|(_, permit)| self.other.is_none() || permit.session.epoch == intent.session.epoch).collect();
                     let runs: Vec<_> = runs.into_iter().filter(|(name, _)| !self.promises.doubtful.contains(*name)).collect();
                     self.promises.batch(deployment, (host, &intent), &runs);
                 }

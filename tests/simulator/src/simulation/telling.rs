@@ -97,7 +97,13 @@ impl Telling {
                 let replaced = world.slot(app, host).is_some_and(|s| s.loan.is_some());
                 let (release, free) = (loan.release, loan.while_down);
                 self.tell(now, |t| {
-                    let how = if replaced { "loan replaced:" } else if free { "lent, being down:" } else { "lent:" };
+                    let how = if replaced {
+                        "loan replaced:"
+                    } else if free {
+                        "lent, being down:"
+                    } else {
+                        "lent:"
+                    };
                     format!("{host} {how} {}", t.release(&release))
                 });
             }
@@ -141,4 +147,3 @@ fn reason(because: &Because) -> String {
         Because::Asked(note) => format!("asked by {}", note.by),
     }
 }
-

@@ -49,7 +49,11 @@ impl Witness for Watcher<'_> {
         let truth = |host: &HostName| {
             let (Some(machine), Some(app)) = (machines.get(host), &of) else { return Runs::default() };
             let installed = machine.apps.get(app).and_then(|a| a.installed);
-            Runs { installed, in_change: machine.runs.get(app).is_some_and(|underway| moves(underway)), excused: machine.excused.is_some() || !alone || doubtful.contains(host) }
+            Runs {
+                installed,
+                in_change: machine.runs.get(app).is_some_and(|underway| moves(underway)),
+                excused: machine.excused.is_some() || !alone || doubtful.contains(host),
+            }
         };
         self.promises.course(world, change, planned, &truth);
         match change {

@@ -256,7 +256,9 @@ impl Deed {
             | Deed::Resume(fleet)
             | Deed::Cancel(fleet)
             | Deed::Rollback(fleet) => Mentions { fleet: Some(fleet), ..none },
-            Deed::Deploy(fleet, version) | Deed::DeployConfigured(fleet, version, _) => Mentions { fleet: Some(fleet), version: Some(version), ..none },
+            Deed::Deploy(fleet, version) | Deed::DeployConfigured(fleet, version, _) => {
+                Mentions { fleet: Some(fleet), version: Some(version), ..none }
+            }
             Deed::Package(named, _) | Deed::Release(named) | Deed::Delete(named) | Deed::Block(named) | Deed::Unblock(named) => {
                 Mentions { version: Some(&mut named.version), ..none }
             }

@@ -118,12 +118,15 @@ pub(super) fn understand(line: &str, words: &[&str]) -> Result<Deed, CommandErro
         "clone" => Deed::Clone(host()?),
         "snapshot" => Deed::Snapshot(host()?),
         "set" if word(1) == Some("back") => Deed::SetBack(second()?),
-        "partition" => Deed::Partition(host()?, match word(2) {
-            None => Cut::Both,
-            Some("up") => Cut::Up,
-            Some("down") => Cut::Down,
-            Some(other) => return Err(bad(other, "up or down")),
-        }),
+        "partition" => Deed::Partition(
+            host()?,
+            match word(2) {
+                None => Cut::Both,
+                Some("up") => Cut::Up,
+                Some("down") => Cut::Down,
+                Some(other) => return Err(bad(other, "up or down")),
+            },
+        ),
         "heal" => Deed::Heal(word(1).map(|_| host()).transpose()?),
         "liar" => Deed::Liar(host()?),
         "lie" if word(1) == Some("to") => Deed::LieTo(second()?),
@@ -221,7 +224,12 @@ fn next(line: &str, what: &str, host: impl FnOnce() -> Result<HostName, CommandE
         "died-before-answer" => Next::DiedBeforeAnswer,
         "fetch-failed" => Next::FetchFailed(host()?),
         "died-in-begin" => Next::DiedInBegin(host()?),
-        _ => return Err(bad(line, "next frame-lost|frame-late|frame-repeated|died-before-commit|commit-failed|commit-torn|died-before-answer, next fetch-failed|died-in-begin HOST")),
+        _ => {
+            return Err(bad(
+                line,
+                "next frame-lost|frame-late|frame-repeated|died-before-commit|commit-failed|commit-torn|died-before-answer, next fetch-failed|died-in-begin HOST",
+            ));
+        }
     })
 }
 
@@ -253,6 +261,8 @@ fn behaviour(words: &[&str]) -> Result<Behaviour, CommandError> {
             let (up, down) = spans.split_once('/').ok_or_else(|| bad(spans, "GOOD/BAD, as 4s/2s"))?;
             Behaviour { health: Health::Flaps { good: read(Some(up), "a span")?, bad: read(Some(down), "a span")? }, ..good }
         }
-        other => return Err(bad(&other.join(" "), "an event, fails|hangs|falters|lies EVENT, fails back, dies SPAN, unhealthy, flaps GOOD/BAD, nothing")),
+        other => {
+            return Err(bad(&other.join(" "), "an event, fails|hangs|falters|lies EVENT, fails back, dies SPAN, unhealthy, flaps GOOD/BAD, nothing"));
+        }
     })
 }

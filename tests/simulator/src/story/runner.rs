@@ -73,9 +73,7 @@ impl Runner {
             Until::InChange(host) => sim.machines.get(host).is_some_and(|m| m.runs.values().any(|u| u.disturbed())),
             Until::Available(host) => world.placed.iter().any(|((h, _), facts)| h == host && facts.counts()),
             Until::Unreachable(host) => world.live.get(host).is_some_and(|l| !l.reachable),
-            Until::Waits(kind) => {
-                world.fleets.keys().any(|f| explain_fleet(world, f, sim.now).iter().any(|w| w.cause.kind() == kind))
-            }
+            Until::Waits(kind) => world.fleets.keys().any(|f| explain_fleet(world, f, sim.now).iter().any(|w| w.cause.kind() == kind)),
         }
     }
 
@@ -104,7 +102,13 @@ impl Runner {
                 |f| {
                     let running = f.running.map_or_else(|| "nothing".into(), |r| sim.telling.release(&r));
                     let bar = f.bar.map(|b| format!(", {}", format!("{b:?}").to_lowercase())).unwrap_or_default();
-                    let busy = if f.run { ", in a run" } else if f.loan.is_some() { ", lent" } else { "" };
+                    let busy = if f.run {
+                        ", in a run"
+                    } else if f.loan.is_some() {
+                        ", lent"
+                    } else {
+                        ""
+                    };
                     format!("runs {running}, {}{busy}{bar}", format!("{:?}", f.standing).to_lowercase())
                 },
             );
@@ -145,9 +149,7 @@ fn is_done(sim: &Simulation, world: &World) -> bool {
     });
     let idle = sim.machines.values().all(|m| m.runs.is_empty() || !m.on);
     let loans = world.slots.iter().any(|((_, host), s)| s.loan.is_some() && world.live.get(host).is_some_and(|l| l.reachable));
-    let still = world.fleets.iter().all(|(name, fleet)| {
-        !fleet.active && explain_fleet(world, name, sim.now).iter().all(|w| !w.lifts_by_itself())
-    });
+    let still = world.fleets.iter().all(|(name, fleet)| !fleet.active && explain_fleet(world, name, sim.now).iter().all(|w| !w.lifts_by_itself()));
     told && idle && !loans && still
 }
 

@@ -60,7 +60,17 @@ impl Stage {
     pub fn new() -> Self {
         let sim = started(1, Millis::seconds(5));
         let app = AppName::new("web").expect("a valid name");
-        Self { sim, apps: Vec::new(), fleets: Vec::new(), versions: Vec::new(), hosts: Vec::new(), known: BTreeSet::new(), liar: None, once: BTreeMap::new(), app }
+        Self {
+            sim,
+            apps: Vec::new(),
+            fleets: Vec::new(),
+            versions: Vec::new(),
+            hosts: Vec::new(),
+            known: BTreeSet::new(),
+            liar: None,
+            once: BTreeMap::new(),
+            app,
+        }
     }
 
     /// Does one deed.
@@ -100,7 +110,9 @@ impl Stage {
             }
             Deed::Unfleet(fleet) => return self.asks(Request::DeleteFleet { fleet: fleet.clone() }),
             Deed::Label(host, labels) => return self.asks(Request::LabelHost { host: host.clone(), labels: labels.clone() }),
-            Deed::Deploy(fleet, version) => return self.asks(Request::Deploy { fleet: fleet.clone(), what: What::Version(version.clone()), file_exists: None }),
+            Deed::Deploy(fleet, version) => {
+                return self.asks(Request::Deploy { fleet: fleet.clone(), what: What::Version(version.clone()), file_exists: None });
+            }
             Deed::DeployConfigured(fleet, version, number) => {
                 let what = What::Configured { what: Box::new(What::Version(version.clone())), config: Some(*number) };
                 return self.asks(Request::Deploy { fleet: fleet.clone(), what, file_exists: None });

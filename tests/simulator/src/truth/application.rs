@@ -50,9 +50,7 @@ impl Application {
 
     /// Ends a process that its own behaviour has ended.
     pub fn settle(&mut self, host: &HostName, behaviours: &Behaviours, now: Time) {
-        let gone = self.process.is_some_and(|p| {
-            p.release.is_some_and(|r| behaviours.of(&r, host).gone(p.started, now))
-        });
+        let gone = self.process.is_some_and(|p| p.release.is_some_and(|r| behaviours.of(&r, host).gone(p.started, now)));
         if gone {
             self.process = None;
             self.exited = Some(now);

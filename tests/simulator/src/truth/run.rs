@@ -353,7 +353,15 @@ impl Run {
             }
             Task::Switch => (app.installed, app.mixed) = (Some(to), false),
             Task::Unswitch => (app.installed, app.mixed) = (from, false),
-            Task::Hook { .. } | Task::Verify | Task::Keep | Task::Prepare | Task::Health(_) | Task::Commit | Task::Drain | Task::Stop(_) | Task::Start(_) => {}
+            Task::Hook { .. }
+            | Task::Verify
+            | Task::Keep
+            | Task::Prepare
+            | Task::Health(_)
+            | Task::Commit
+            | Task::Drain
+            | Task::Stop(_)
+            | Task::Start(_) => {}
         }
     }
 }

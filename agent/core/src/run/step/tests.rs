@@ -116,7 +116,11 @@ fn a_failing_stop_is_overruled_and_a_failing_validation_turns() {
     let validate = hook(Side::To, Event::ValidateService);
     let why = Why::lossy("ValidateService exit 7 \"db says no\"");
     check(until(validate, failed(Cause::Exited(7))), sight(), &Step::TurnBack(Turn::Failed(why)));
-    check(until(Task::Verify, failed(Cause::Own)), sight(), &Step::Close(Outcome::NotBegun { why: Why::lossy("verifying the release failed: no \"db says no\"") }));
+    check(
+        until(Task::Verify, failed(Cause::Own)),
+        sight(),
+        &Step::Close(Outcome::NotBegun { why: Why::lossy("verifying the release failed: no \"db says no\"") }),
+    );
 }
 
 #[test]
@@ -339,9 +343,12 @@ impl Dice {
 
 fn any_plan() -> impl Strategy<Value = Plan> {
     let side = || prop::sample::subsequence(Event::ALL.to_vec(), 0..=Event::ALL.len()).prop_map(|events| hooks(&events));
-    let ways = || (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(service, drain, retries)| Ways { service, drain, retry: retries.then_some(RETRY) });
-    (side(), prop::option::of(side()), any::<bool>(), any::<bool>(), ways(), ways())
-        .prop_map(|(to, from, to_health, from_health, to_ways, from_ways)| Plan { to, from, to_health, from_health, again: false, to_ways, from_ways })
+    let ways = || {
+        (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(service, drain, retries)| Ways { service, drain, retry: retries.then_some(RETRY) })
+    };
+    (side(), prop::option::of(side()), any::<bool>(), any::<bool>(), ways(), ways()).prop_map(
+        |(to, from, to_health, from_health, to_ways, from_ways)| Plan { to, from, to_health, from_health, again: false, to_ways, from_ways },
+    )
 }
 
 /// Performs one step as the deployer would, and dies inside it when the dice say so. The journal's file is all that is left.
@@ -375,12 +382,24 @@ fn perform(step: Step, journal: &mut Journal, file: &mut Vec<u8>, world: &mut Wo
             }
             world.started.push(task);
             let later = matches!(task, Task::Hook { .. }) && dice.one_in(5);
-            let end = if dice.one_in(6) && !matches!(task, Task::Unswitch) { failed(if later { Cause::Later } else { Cause::Own }) } else { End::good() };
+            let end =
+                if dice.one_in(6) && !matches!(task, Task::Unswitch) { failed(if later { Cause::Later } else { Cause::Own }) } else { End::good() };
             match (task, &end) {
                 (Task::Switch, End::Good { .. }) => world.files = Some(true),
                 (Task::Switch, End::Failed(_)) => world.files = Some(false),
                 (Task::Unswitch, _) => world.files = None,
-                (Task::Verify | Task::Keep | Task::Prepare | Task::Hook { .. } | Task::Health(_) | Task::Commit | Task::Drain | Task::Stop(_) | Task::Start(_), _) => {}
+                (
+                    Task::Verify
+                    | Task::Keep
+                    | Task::Prepare
+                    | Task::Hook { .. }
+                    | Task::Health(_)
+                    | Task::Commit
+                    | Task::Drain
+                    | Task::Stop(_)
+                    | Task::Start(_),
+                    _,
+                ) => {}
             }
             if !dice.one_in(12) {
                 write(journal, Entry::Ended { task, end });

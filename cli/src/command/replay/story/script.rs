@@ -50,7 +50,8 @@ impl Script {
             before.push(format!("join {}{}", names.host(host), scopes(&mut names, &fleet.spec, &labels)));
         }
         before.push(declaration(&names, &fleet.spec));
-        let settled = fleet.settled.filter(|settled| settled.package != deployment.release.package).map(|release| names.version(world, &release.package));
+        let settled =
+            fleet.settled.filter(|settled| settled.package != deployment.release.package).map(|release| names.version(world, &release.package));
         let target = names.version(world, &deployment.release.package);
         if let Some(settled) = &settled {
             before.extend([format!("package {settled}"), format!("deploy {} {settled}", names.fleet()), "until done".to_owned()]);
@@ -97,7 +98,9 @@ impl Script {
             match change {
                 Change::Lent { host, loan, .. } if loan.deployment == self.deployment.id => happened.push((host.clone(), "in change")),
                 Change::Observed { host, status, .. } if own(host) && status.run.is_some() => happened.push((host.clone(), "in change")),
-                Change::Observed { host, status, .. } if own(host) && status.standing == Standing::Available && status.running == Some(self.deployment.release) => {
+                Change::Observed { host, status, .. }
+                    if own(host) && status.standing == Standing::Available && status.running == Some(self.deployment.release) =>
+                {
                     happened.push((host.clone(), "available"));
                 }
                 Change::Silent { host } if own(host) && at > self.deployment.started.at => {
@@ -159,7 +162,9 @@ impl Script {
                     }
                 }
             }
-            Request::PutConfiguration { fleet: of, digest, deploy: true, .. } if *of == self.deployment.id.fleet => format!("config {fleet} {}", digest.short()),
+            Request::PutConfiguration { fleet: of, digest, deploy: true, .. } if *of == self.deployment.id.fleet => {
+                format!("config {fleet} {}", digest.short())
+            }
             Request::PutFleet { spec } if spec.name == self.deployment.id.fleet => declaration(&self.names, spec),
             Request::CordonHost { host } => format!("cordon {}", self.names.host(host)),
             Request::UncordonHost { host } => format!("uncordon {}", self.names.host(host)),
@@ -183,10 +188,12 @@ impl Script {
         let fleet = self.names.fleet();
         let over = self.settled.as_ref().map_or_else(String::new, |settled| format!(" over {settled}"));
         let ended = case.ended.as_ref().map_or("was still in course", |ended| ended.outcome.words());
-        let whose = if self.names.anonymous() { "a deployment".to_owned() } else { format!("{} of {}", self.deployment.id, day(self.deployment.started.at)) };
+        let whose =
+            if self.names.anonymous() { "a deployment".to_owned() } else { format!("{} of {}", self.deployment.id, day(self.deployment.started.at)) };
         let mut lines = vec![
             format!("# {whose}, as it was recorded: {}{over} {ended}.", self.target),
-            "# Made by `pilotage replay --as-story`: the fleet, the faults and the hands are those of the recording, the times the simulator's.".to_owned(),
+            "# Made by `pilotage replay --as-story`: the fleet, the faults and the hands are those of the recording, the times the simulator's."
+                .to_owned(),
             String::new(),
         ];
         let mut command = |text: &str| lines.push(format!("> {text}"));

@@ -65,7 +65,9 @@ impl Reader {
                 self.hosts.push(host.clone());
                 Ok(host)
             }
-            HostRef::Known(n) => self.hosts.get(n as usize).cloned().ok_or_else(|| CodecError::Form(format!("it names host {n}, which was not named before"))),
+            HostRef::Known(n) => {
+                self.hosts.get(n as usize).cloned().ok_or_else(|| CodecError::Form(format!("it names host {n}, which was not named before")))
+            }
         }
     }
 }

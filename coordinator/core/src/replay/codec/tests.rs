@@ -63,7 +63,14 @@ fn a_host_comes(recorded: &mut Recorded) -> [usize; 3] {
     let (Answer::Welcome(welcome), _) = recorded.take(host(), Request::Hello { hello: Box::new(hello) }) else { panic!("no session") };
     let slots = [(AppName::new("web").unwrap(), SlotStatus::empty(Standing::Available))].into();
     let metrics = Some(pilotage_shared::metrics::HostMetrics { memory_used: 123_456, ..Default::default() });
-    let status = |seq, beat| Status { session: welcome.session, seq, beat, blocked_version: 0, slots: std::clone::Clone::clone(&slots), metrics: metrics.clone() };
+    let status = |seq, beat| Status {
+        session: welcome.session,
+        seq,
+        beat,
+        blocked_version: 0,
+        slots: std::clone::Clone::clone(&slots),
+        metrics: metrics.clone(),
+    };
     recorded.take(host(), Request::Status { status: Box::new(status(1, 1)) });
     let (_, again) = recorded.take(host(), Request::Status { status: Box::new(status(2, 2)) });
     let mut beat = |beat| recorded.take(host(), Request::Heartbeat { heartbeat: Heartbeat { session_n: welcome.session.n, seq: 2, beat } }).1;

@@ -152,7 +152,9 @@ impl Stage<'_> {
                     let later: Vec<(Time, Standing)> = over.into_iter().flat_map(|run| run.standings).filter(|(at, _)| *at > now).collect();
                     let status = self.player.world.slot(&self.app, &host).and_then(|slot| slot.status.as_ref());
                     // The recording ends before it was available.
-                    if status.is_some_and(|status| status.standing == Standing::Settling) && later.iter().all(|(_, standing)| *standing == Standing::Settling) {
+                    if status.is_some_and(|status| status.standing == Standing::Settling)
+                        && later.iter().all(|(_, standing)| *standing == Standing::Settling)
+                    {
                         self.push(now + self.settles(), &host, Event::Stands(Standing::Available));
                     }
                     for (at, standing) in later {
@@ -191,10 +193,17 @@ impl Stage<'_> {
 
     fn step(&mut self, now: Time) {
         self.player.now = now;
-        let silent: Vec<HostName> = self.player.world.due.iter().take_while(|(at, _)| *at <= now).filter_map(|(_, due)| match due {
-            Due::Silence(host) => Some(host.clone()),
-            Due::Stragglers(_) | Due::Startup => None,
-        }).collect();
+        let silent: Vec<HostName> = self
+            .player
+            .world
+            .due
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .filter_map(|(_, due)| match due {
+                Due::Silence(host) => Some(host.clone()),
+                Due::Stragglers(_) | Due::Startup => None,
+            })
+            .collect();
         for host in silent {
             self.beat(&host);
         }

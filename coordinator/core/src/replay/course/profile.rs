@@ -55,16 +55,7 @@ pub struct Run {
 
 impl Run {
     fn new(loan: &Loan, lent: Time) -> Run {
-        Run {
-            to: loan.release,
-            generation: loan.generation,
-            lent,
-            began: None,
-            ended: None,
-            committed: false,
-            refusal: None,
-            standings: Vec::new(),
-        }
+        Run { to: loan.release, generation: loan.generation, lent, began: None, ended: None, committed: false, refusal: None, standings: Vec::new() }
     }
 
     /// From the permission to its end.
@@ -86,7 +77,9 @@ impl Profile {
                     run.generation = *generation;
                 }
             }
-            Change::SessionBegan { host, .. } | Change::Confirmed { host, .. } => self.hosts.entry(host.clone()).or_default().came.push((at, change.clone())),
+            Change::SessionBegan { host, .. } | Change::Confirmed { host, .. } => {
+                self.hosts.entry(host.clone()).or_default().came.push((at, change.clone()))
+            }
             Change::Observed { host, app, status, .. } => {
                 if self.app.as_ref() != Some(app) {
                     return;

@@ -39,12 +39,16 @@ fn a_folder_is_rendered_sealed_and_replaced_in_one_step() {
     let mode = |path: &str| folder.join(path).metadata().unwrap().mode() & 0o7777;
     assert_eq!(["", "etc", "etc/app.toml", "etc/key", "environment", SEAL].map(mode), [0o711, 0o711, 0o440, 0o400, 0o400, 0o600]);
     assert_eq!(fs::read(folder.join("etc/key")).unwrap(), b"\xff\x00k\n", "a file gets the bytes as they are");
-    let shown = std::process::Command::new("sh").args(["-c", ". ./environment; printf '%s|%s' \"$QUOTED\" \"$DB\""]).current_dir(&folder).output().unwrap();
+    let shown =
+        std::process::Command::new("sh").args(["-c", ". ./environment; printf '%s|%s' \"$QUOTED\" \"$DB\""]).current_dir(&folder).output().unwrap();
     assert_eq!(String::from_utf8(shown.stdout).unwrap(), "a \"b\" $HOME `x` \\|hunter2", "a shell reads it back");
     let seal = verify(&configuration.digest(), &folder).ok().unwrap();
     let variables = seal.variables(&folder);
     assert_eq!((variables["DB"].as_str(), &variables[FOLDER_VARIABLE]), ("hunter2", &folder.display().to_string()));
-    assert_eq!(seal.masks.iter().map(|m| (m.name.as_str(), m.value())).collect::<Vec<_>>(), [("db", b"hunter2\n".to_vec()), ("key", b"\xff\x00k\n".to_vec())]);
+    assert_eq!(
+        seal.masks.iter().map(|m| (m.name.as_str(), m.value())).collect::<Vec<_>>(),
+        [("db", b"hunter2\n".to_vec()), ("key", b"\xff\x00k\n".to_vec())]
+    );
     render(&configuration, &objects, &given(&[("db", b"rotated"), ("key", b"k2")]), &folder, &aside).unwrap();
     assert_eq!(fs::read(folder.join("etc/key")).unwrap(), b"k2");
     assert!(!aside.exists());

@@ -102,7 +102,12 @@ fn shortest(number: u64, plant: &[String]) -> ExitCode {
     };
     let with = if plant.is_empty() { String::new() } else { format!(" with {} planted", plant.join(" and ")) };
     print!("{}", shrunk.story(&format!("Seed {number}{with}")));
-    eprintln!("{} lines of {}, after {} runs; keep it as tests/stories/NAME.txt, and run it with --story", shrunk.deeds.len(), shrunk.before, shrunk.runs);
+    eprintln!(
+        "{} lines of {}, after {} runs; keep it as tests/stories/NAME.txt, and run it with --story",
+        shrunk.deeds.len(),
+        shrunk.before,
+        shrunk.runs
+    );
     ExitCode::SUCCESS
 }
 

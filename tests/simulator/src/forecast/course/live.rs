@@ -157,7 +157,16 @@ impl Live<'_> {
         }
         let Some(host) = self.hosts.get_mut(n as usize) else { return };
         let Some(wish) = &host.wish else { return };
-        let run = Run { generation: wish.generation, to, from: host.slot.running, deployment: wish.deployment.clone(), back: false, ends, why, asked: false };
+        let run = Run {
+            generation: wish.generation,
+            to,
+            from: host.slot.running,
+            deployment: wish.deployment.clone(),
+            back: false,
+            ends,
+            why,
+            asked: false,
+        };
         host.begin(run);
         if self.target == Some(to) && !host.tried {
             host.tried = true;

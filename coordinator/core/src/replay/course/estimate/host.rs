@@ -63,7 +63,8 @@ impl Stage<'_> {
         }
         if let Some((was, is)) = &self.check {
             for (after, standing) in &mut way.standings {
-                let (was, is) = if *standing == Standing::Available { (was.healthy_for, is.healthy_for) } else { (was.unhealthy_for, is.unhealthy_for) };
+                let (was, is) =
+                    if *standing == Standing::Available { (was.healthy_for, is.healthy_for) } else { (was.unhealthy_for, is.unhealthy_for) };
                 if after.0 > 0 && matches!(standing, Standing::Available | Standing::Down) {
                     after.0 = (after.0 + is.0).saturating_sub(was.0);
                 }
@@ -154,7 +155,8 @@ impl Stage<'_> {
         let Some(live) = world.live.get(host).filter(|live| live.reachable) else { return };
         let known = world.host_slots(host).filter_map(|(app, slot)| Some((app.clone(), slot.status.clone()?)));
         let slots = known.chain([(self.app.clone(), new)]).collect();
-        let status = Status { session: live.session, seq: live.seq + 1, beat: live.beat + 1, blocked_version: world.blocked.version, slots, metrics: None };
+        let status =
+            Status { session: live.session, seq: live.seq + 1, beat: live.beat + 1, blocked_version: world.blocked.version, slots, metrics: None };
         self.hears(host, Request::Status { status: Box::new(status) });
     }
 
