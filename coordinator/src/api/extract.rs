@@ -1,10 +1,12 @@
 //! How requests are read: bounded, strict (an unknown field or parameter is refused by name), and with problem documents for
 //! whatever is wrong.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
 use pilotage_coordinator_core::Answer;
 use pilotage_coordinator_core::input::{Idempotency, Request as CoreRequest, Via};
 use pilotage_coordinator_core::{Rejected, World};
@@ -20,6 +22,9 @@ use super::App;
 use crate::engine::Ask;
 use crate::principal::Identity;
 use crate::problem::Refused;
+
+/// Bytes of a body beyond what is allowed that are read and thrown away.
+const READ_ON: usize = 16 << 20;
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -96,18 +101,23 @@ impl<T: DeserializeOwned + Serialize, S: Send + Sync> FromRequest<S> for Asked<T
     }
 }
 
-/// A body of at most `limit` bytes.
-pub async fn limited(body: Body, limit: usize) -> Result<bytes::Bytes, Refused> {
-    to_bytes(body, limit).await.map_err(|e| {
-        let mut source: Option<&dyn std::error::Error> = Some(&e);
-        while let Some(error) = source {
-            if error.is::<http_body_util::LengthLimitError>() {
-                return Refused::new("too-large", format!("the body has more than {limit} bytes"));
-            }
-            source = error.source();
+/// A body of at most `limit` bytes. One that is longer is read on for a while: whoever is cut off while writing hears no refusal.
+pub async fn limited(mut body: Body, limit: usize) -> Result<bytes::Bytes, Refused> {
+    let (mut kept, mut read) = (BytesMut::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refused::bad("the body ended before its end"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        read += data.len();
+        if read <= limit {
+            kept.extend_from_slice(&data);
+        } else if read > limit + READ_ON {
+            break;
         }
-        Refused::bad("the body ended before its end")
-    })
+    }
+    match read <= limit {
+        true => Ok(kept.freeze()),
+        false => Err(Refused::new("too-large", format!("the body has more than {limit} bytes"))),
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
