@@ -18,6 +18,7 @@ use pilotage_shared::policy::Amount;
 use crate::limits::Fault::{AgentCrash, CenterCrash, Death, Fail, Reconnect, Repeat, Restore, Silence, Unheard};
 use crate::limits::Limits;
 use crate::limits::Wish::{Cancel, Deploy, Leave, Redeploy, Relabel, Resume};
+use crate::worlds::SMALL;
 
 /// One of them, or two that show only together.
 #[derive(Clone, Copy, Debug)]
@@ -28,28 +29,15 @@ pub struct Case {
     pub limits: Limits,
 }
 
-const TWO: Limits = Limits {
-    hosts: 2,
-    floor: Amount::Count(1),
-    zone_floor: None,
-    batch: None,
-    late: 0,
-    settling: false,
-    first_copy: false,
-    faults: 0,
-    kinds: &[],
-    requests: 0,
-    wishes: &[],
-};
 /// Put back is a store of before the loans.
-const RESTORED: Limits = Limits { first_copy: true, faults: 1, kinds: &[(Restore, 1)], ..TWO };
-const ASKED: Limits = Limits { requests: 1, wishes: &[(Cancel, 1), (Redeploy, 1)], ..TWO };
-const DYING: Limits = Limits { faults: 2, kinds: &[(Death, 2)], ..TWO };
-const SETTLING: Limits = Limits { settling: true, ..TWO };
-const SILENT: Limits = Limits { faults: 1, kinds: &[(Silence, 1)], ..TWO };
-const HALF: Limits = Limits { hosts: 3, floor: Amount::Percent(50), ..TWO };
-const ZONES: Limits = Limits { hosts: 3, zone_floor: Some(Amount::AllBut(1)), ..TWO };
-const BATCH: Limits = Limits { hosts: 3, batch: Some(1), ..TWO };
+const RESTORED: Limits = Limits { first_copy: true, faults: 1, kinds: &[(Restore, 1)], ..SMALL };
+const ASKED: Limits = Limits { requests: 1, wishes: &[(Cancel, 1), (Redeploy, 1)], ..SMALL };
+const DYING: Limits = Limits { faults: 2, kinds: &[(Death, 2)], ..SMALL };
+const SETTLING: Limits = Limits { settling: true, ..SMALL };
+const SILENT: Limits = Limits { faults: 1, kinds: &[(Silence, 1)], ..SMALL };
+const HALF: Limits = Limits { hosts: 3, floor: Amount::Percent(50), ..SMALL };
+const ZONES: Limits = Limits { hosts: 3, zone_floor: Some(Amount::AllBut(1)), ..SMALL };
+const BATCH: Limits = Limits { hosts: 3, batch: Some(1), ..SMALL };
 
 const fn case(bugs: &'static [Bug], limits: Limits) -> Case {
     Case { bugs, limits }
@@ -60,7 +48,7 @@ pub const BUGS: &[Case] = &[
     case(&[Bug::SessionReused], Limits { late: 1, faults: 2, kinds: &[(Restore, 1), (Repeat, 1)], ..RESTORED }),
     case(&[Bug::IntentAnySession], Limits { late: 1, ..RESTORED }),
     case(&[Bug::StatusAnySession], Limits { late: 1, faults: 1, kinds: &[(Reconnect, 1)], ..SETTLING }),
-    case(&[Bug::IntentBeforeStatus], Limits { late: 1, faults: 2, kinds: &[(Reconnect, 1), (Death, 1)], ..TWO }),
+    case(&[Bug::IntentBeforeStatus], Limits { late: 1, faults: 2, kinds: &[(Reconnect, 1), (Death, 1)], ..SMALL }),
     case(&[Bug::StatusAnyOrder], Limits { late: 1, ..SETTLING }),
     case(&[Bug::IntentOlder], Limits { late: 1, ..ASKED }),
     case(&[Bug::PermissionSurvivesReconnect], RESTORED),
@@ -71,30 +59,30 @@ pub const BUGS: &[Case] = &[
     case(&[Bug::WithdrawSameGeneration], ASKED),
     case(&[Bug::SettlingCounts], SETTLING),
     case(&[Bug::SettlingIsFree, Bug::NoRejudge], Limits { faults: 3, kinds: &[(Death, 3)], ..SETTLING }),
-    case(&[Bug::UnreachableCounts], Limits { faults: 2, kinds: &[(Silence, 1), (Death, 1)], ..TWO }),
+    case(&[Bug::UnreachableCounts], Limits { faults: 2, kinds: &[(Silence, 1), (Death, 1)], ..SMALL }),
     case(&[Bug::StartKeepsStanding], Limits { faults: 2, kinds: &[(Restore, 1), (Unheard, 1)], ..RESTORED }),
-    case(&[Bug::CountInChange], TWO),
+    case(&[Bug::CountInChange], SMALL),
     case(&[Bug::RunNotSeen], Limits { settling: true, requests: 1, wishes: &[(Resume, 1)], ..RESTORED }),
-    case(&[Bug::FloorOffByOne, Bug::NoRejudge], TWO),
+    case(&[Bug::FloorOffByOne, Bug::NoRejudge], SMALL),
     case(&[Bug::NoZoneFloor], ZONES),
     case(&[Bug::DenominatorHeard], Limits { faults: 1, kinds: &[(Silence, 1)], ..HALF }),
     case(&[Bug::RoundDown], HALF),
-    case(&[Bug::CloseOnNoRun], TWO),
-    case(&[Bug::CloseOnSeen], TWO),
+    case(&[Bug::CloseOnNoRun], SMALL),
+    case(&[Bug::CloseOnSeen], SMALL),
     case(&[Bug::CancelDropsLoan], ASKED),
     case(&[Bug::SupersedeDropsLoan], ASKED),
     case(&[Bug::NeverWithdraw], DYING),
     case(&[Bug::TimerReturns], Limits { faults: 1, kinds: &[(Silence, 1)], ..BATCH }),
-    case(&[Bug::LeaveDropsLoan], Limits { hosts: 3, requests: 2, wishes: &[(Leave, 2)], ..TWO }),
+    case(&[Bug::LeaveDropsLoan], Limits { hosts: 3, requests: 2, wishes: &[(Leave, 2)], ..SMALL }),
     case(&[Bug::LoansForgottenAtStart], Limits { faults: 2, kinds: &[(CenterCrash, 1), (Unheard, 1)], ..BATCH }),
     case(&[Bug::GenerationNotRaised], Limits { requests: 2, wishes: &[(Deploy, 1), (Redeploy, 1)], ..RESTORED }),
     case(&[Bug::NoFreeze], Limits { requests: 1, wishes: &[(Deploy, 1)], ..RESTORED }),
     case(&[Bug::UnreachableIsFailed], SILENT),
-    case(&[Bug::BackCountsFailures], Limits { faults: 2, kinds: &[(Fail, 2)], ..TWO }),
-    case(&[Bug::NoHold], Limits { faults: 2, kinds: &[(Fail, 2)], requests: 2, wishes: &[(Deploy, 2)], ..TWO }),
-    case(&[Bug::HeldIsDeployed], Limits { faults: 2, kinds: &[(Fail, 2)], requests: 2, wishes: &[(Deploy, 2)], ..TWO }),
-    case(&[Bug::CatchUpAfterCancel], Limits { requests: 1, wishes: &[(Cancel, 1)], ..TWO }),
-    case(&[Bug::SplitBegin], TWO),
+    case(&[Bug::BackCountsFailures], Limits { faults: 2, kinds: &[(Fail, 2)], ..SMALL }),
+    case(&[Bug::NoHold], Limits { faults: 2, kinds: &[(Fail, 2)], requests: 2, wishes: &[(Deploy, 2)], ..SMALL }),
+    case(&[Bug::HeldIsDeployed], Limits { faults: 2, kinds: &[(Fail, 2)], requests: 2, wishes: &[(Deploy, 2)], ..SMALL }),
+    case(&[Bug::CatchUpAfterCancel], Limits { requests: 1, wishes: &[(Cancel, 1)], ..SMALL }),
+    case(&[Bug::SplitBegin], SMALL),
     case(&[Bug::ZoneInLoan], Limits { faults: 1, kinds: &[(Death, 1)], requests: 1, wishes: &[(Relabel, 1)], ..ZONES }),
     case(&[Bug::StandingGuessed], Limits { faults: 1, kinds: &[(AgentCrash, 1)], ..SETTLING }),
     case(&[Bug::UnreachableIsFree, Bug::NoRejudge], SILENT),

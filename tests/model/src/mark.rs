@@ -97,6 +97,16 @@ pub fn fingerprint<'a, H: Hasher>(parts: impl Iterator<Item = &'a Marked> + Clon
 
 type Done = Result<(), fmt::Error>;
 
+/// Numbers that stand for themselves.
+macro_rules! as_bytes {
+    ($($serialize:ident: $number:ty),* $(,)?) => {$(
+        fn $serialize(self, v: $number) -> Done {
+            self.bytes.extend(v.to_le_bytes());
+            Ok(())
+        }
+    )*};
+}
+
 impl<'a> ser::Serializer for &'a mut Mark {
     type Ok = ();
     type Error = fmt::Error;
@@ -118,41 +128,9 @@ impl<'a> ser::Serializer for &'a mut Mark {
         }
         Ok(())
     }
-    fn serialize_i8(self, v: i8) -> Done {
-        self.bytes.extend(v.to_le_bytes());
-        Ok(())
-    }
-    fn serialize_i16(self, v: i16) -> Done {
-        self.bytes.extend(v.to_le_bytes());
-        Ok(())
-    }
-    fn serialize_i32(self, v: i32) -> Done {
-        self.bytes.extend(v.to_le_bytes());
-        Ok(())
-    }
-    fn serialize_i64(self, v: i64) -> Done {
-        self.bytes.extend(v.to_le_bytes());
-        Ok(())
-    }
-    fn serialize_u8(self, v: u8) -> Done {
-        self.bytes.extend(v.to_le_bytes());
-        Ok(())
-    }
-    fn serialize_u16(self, v: u16) -> Done {
-        self.bytes.extend(v.to_le_bytes());
-        Ok(())
-    }
-    fn serialize_u32(self, v: u32) -> Done {
-        self.bytes.extend(v.to_le_bytes());
-        Ok(())
-    }
-    fn serialize_f32(self, v: f32) -> Done {
-        self.bytes.extend(v.to_le_bytes());
-        Ok(())
-    }
-    fn serialize_f64(self, v: f64) -> Done {
-        self.bytes.extend(v.to_le_bytes());
-        Ok(())
+    as_bytes! {
+        serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
+        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_f32: f32, serialize_f64: f64,
     }
     fn serialize_bool(self, v: bool) -> Done {
         self.serialize_u8(v.into())
@@ -241,82 +219,41 @@ impl Fields<'_> {
     }
 }
 
-impl ser::SerializeSeq for Fields<'_> {
-    type Ok = ();
-    type Error = fmt::Error;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
-        value.serialize(&mut *self.mark)
-    }
-    fn end(self) -> Done {
-        Ok(())
-    }
+/// Parts without names, and parts with.
+macro_rules! parts {
+    ($($kind:ident: $($serialize:ident),+;)*) => {$(
+        impl ser::$kind for Fields<'_> {
+            type Ok = ();
+            type Error = fmt::Error;
+            $(fn $serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
+                value.serialize(&mut *self.mark)
+            })+
+            fn end(self) -> Done {
+                Ok(())
+            }
+        }
+    )*};
+}
+macro_rules! named_parts {
+    ($($kind:ident),*) => {$(
+        impl ser::$kind for Fields<'_> {
+            type Ok = ();
+            type Error = fmt::Error;
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
+                self.field(name, value)
+            }
+            fn end(self) -> Done {
+                Ok(())
+            }
+        }
+    )*};
 }
 
-impl ser::SerializeTuple for Fields<'_> {
-    type Ok = ();
-    type Error = fmt::Error;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
-        value.serialize(&mut *self.mark)
-    }
-    fn end(self) -> Done {
-        Ok(())
-    }
+parts! {
+    SerializeSeq: serialize_element;
+    SerializeTuple: serialize_element;
+    SerializeTupleStruct: serialize_field;
+    SerializeTupleVariant: serialize_field;
+    SerializeMap: serialize_key, serialize_value;
 }
-
-impl ser::SerializeTupleStruct for Fields<'_> {
-    type Ok = ();
-    type Error = fmt::Error;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
-        value.serialize(&mut *self.mark)
-    }
-    fn end(self) -> Done {
-        Ok(())
-    }
-}
-
-impl ser::SerializeTupleVariant for Fields<'_> {
-    type Ok = ();
-    type Error = fmt::Error;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
-        value.serialize(&mut *self.mark)
-    }
-    fn end(self) -> Done {
-        Ok(())
-    }
-}
-
-impl ser::SerializeMap for Fields<'_> {
-    type Ok = ();
-    type Error = fmt::Error;
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Done {
-        key.serialize(&mut *self.mark)
-    }
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
-        value.serialize(&mut *self.mark)
-    }
-    fn end(self) -> Done {
-        Ok(())
-    }
-}
-
-impl ser::SerializeStruct for Fields<'_> {
-    type Ok = ();
-    type Error = fmt::Error;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
-        self.field(name, value)
-    }
-    fn end(self) -> Done {
-        Ok(())
-    }
-}
-
-impl ser::SerializeStructVariant for Fields<'_> {
-    type Ok = ();
-    type Error = fmt::Error;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
-        self.field(name, value)
-    }
-    fn end(self) -> Done {
-        Ok(())
-    }
-}
+named_parts!(SerializeStruct, SerializeStructVariant);

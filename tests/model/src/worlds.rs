@@ -19,7 +19,8 @@ pub struct World {
     pub quick: bool,
 }
 
-const SMALL: Limits = Limits {
+/// Two hosts of which one must serve, and nothing goes wrong: what the others are made of.
+pub const SMALL: Limits = Limits {
     hosts: 2,
     floor: Amount::Count(1),
     zone_floor: None,
